@@ -8,11 +8,11 @@
  *	TEST_TIMEOUT(slow, 60) { if (!have_x()) SKIP("no x here"); ... }
  *
  * Each case runs in a forked child, in a process group of its own, with a
- * time limit of 30 s unless it says otherwise (times the environment's
- * TAP_SLOW, for valgrind). EXPECT_ reports and goes on, ASSERT_ ends the
- * process that it is in; both count from any thread and any descendant. The
- * output is TAP. PROGRAM [TEXT] runs the cases whose name contains TEXT,
- * PROGRAM -l lists them.
+ * time limit of 30 s unless it says otherwise (plus the environment's
+ * STRESS_SECONDS; times TAP_SLOW, for valgrind). EXPECT_ reports and goes on,
+ *ASSERT_ ends the process that it is in; both count from any thread and any
+ *descendant. The output is TAP. PROGRAM [TEXT] runs the cases whose name
+ *contains TEXT, PROGRAM -l lists them.
  *
  * Comparisons are made as long long; both sides are printed.
  */
@@ -128,8 +128,8 @@ static __attribute__((unused)) void tap_failed(int fatal)
 #define EXPECT_LE(a, b) TAP_COMPARE(0, a, <=, b)
 #define EXPECT_GT(a, b) TAP_COMPARE(0, a, >, b)
 #define EXPECT_GE(a, b) TAP_COMPARE(0, a, >=, b)
-#define EXPECT_TRUE(a) TAP_COMPARE(0, !!(a), ==, 1)
-#define EXPECT_FALSE(a) TAP_COMPARE(0, !!(a), ==, 0)
+#define EXPECT_TRUE(a) TAP_COMPARE(0, (a) != 0, ==, 1)
+#define EXPECT_FALSE(a) TAP_COMPARE(0, (a) != 0, ==, 0)
 #define EXPECT_STREQ(a, b) TAP_STREQ(0, a, b)
 #define ASSERT_EQ(a, b) TAP_COMPARE(1, a, ==, b)
 #define ASSERT_NE(a, b) TAP_COMPARE(1, a, !=, b)
@@ -137,8 +137,8 @@ static __attribute__((unused)) void tap_failed(int fatal)
 #define ASSERT_LE(a, b) TAP_COMPARE(1, a, <=, b)
 #define ASSERT_GT(a, b) TAP_COMPARE(1, a, >, b)
 #define ASSERT_GE(a, b) TAP_COMPARE(1, a, >=, b)
-#define ASSERT_TRUE(a) TAP_COMPARE(1, !!(a), ==, 1)
-#define ASSERT_FALSE(a) TAP_COMPARE(1, !!(a), ==, 0)
+#define ASSERT_TRUE(a) TAP_COMPARE(1, (a) != 0, ==, 1)
+#define ASSERT_FALSE(a) TAP_COMPARE(1, (a) != 0, ==, 0)
 #define ASSERT_STREQ(a, b) TAP_STREQ(1, a, b)
 
 static _Noreturn void tap_child(const struct tap_case *c, const sigset_t *mask)
@@ -201,10 +201,17 @@ static int tap_report(int nr, const struct tap_case *c, int in_time, int status)
 	return ok;
 }
 
+static long long tap_limit_ms(const struct tap_case *c)
+{
+	const char *slow = getenv("TAP_SLOW"), *more = getenv("STRESS_SECONDS");
+	long long s = c->seconds + (more ? atoi(more) : 0);
+
+	return s * 1000 * (slow && atoi(slow) > 0 ? atoi(slow) : 1);
+}
+
 static int tap_run(int nr, const struct tap_case *c)
 {
-	const char *slow = getenv("TAP_SLOW");
-	int factor = slow ? atoi(slow) : 1, in_time, status = 0;
+	int in_time, status = 0;
 	sigset_t chld, old;
 	pid_t pid;
 
@@ -216,8 +223,7 @@ static int tap_run(int nr, const struct tap_case *c)
 	if (pid == 0)
 		tap_child(c, &old);
 	setpgid(pid, pid);
-	in_time = tap_wait(pid, c->seconds * 1000ll * (factor > 0 ? factor : 1),
-			   &chld, &status);
+	in_time = tap_wait(pid, tap_limit_ms(c), &chld, &status);
 	kill(-pid, SIGKILL); /* what it left behind, or itself */
 	if (!in_time)
 		waitpid(pid, &status, 0);
