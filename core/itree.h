@@ -50,8 +50,14 @@ bool itree_hull(const struct itree *t, unsigned long *start,
 /* Give every node back; no reader may be left. */
 void itree_destroy(struct itree *t);
 
-/* Readers: inside an SRCU section. */
-struct mmu_interval_notifier *itree_first(const struct itree *t,
+/* Readers, inside an SRCU section: a snapshot, and a walk over it. */
+static inline const struct itree_node *itree_snapshot(const struct itree *t)
+{
+	/* Pairs with the release store of a new root. */
+	return __atomic_load_n(&t->root, __ATOMIC_ACQUIRE);
+}
+
+struct mmu_interval_notifier *itree_first(const struct itree_node *root,
 					  unsigned long start,
 					  unsigned long last,
 					  struct itree_iter *it);

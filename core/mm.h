@@ -23,19 +23,24 @@
 
 /*
  * struct open - the record of one open invalidation, from before begin until
- * after end. See open.h.
+ * after end. See open.h. Everything but word is written by its raiser only.
  */
 struct open {
-	uint64_t key;	     /* 0 free; else tid, and OPEN_ bits above */
+	union {
+		uint64_t word; /* owner and gen in one */
+		struct {
+			uint32_t owner; /* 0: free; else tid and OPEN_ bits */
+			uint32_t gen;	/* incarnation; counts claims */
+		};
+	};
 	unsigned long start; /* half-open */
 	unsigned long end;
 	unsigned long seq; /* number of the begin; 0: nobody was told */
-	unsigned long sp;  /* of the raiser, to find abandoned ones */
-	uint32_t gen;	   /* incarnation of this record */
+	unsigned long sp;  /* of the raiser, to find abandoned ones; or 0 */
+	void *tag;	   /* range->owner */
 	uint16_t event;
 	uint16_t flags;
-	void *owner;
-	unsigned long spare;
+	uint32_t stamp; /* order among the macro begins of one thread */
 } __attribute__((aligned(64)));
 
 /* The part of an mm that no child may inherit; page aligned, wiped on fork. */
@@ -43,12 +48,15 @@ struct mm_volatile {
 	struct open open[MM_OPEN_MAX];
 	struct srcu_struct srcu;
 	struct sys_mutex lock;
+	struct sys_mutex arm_lock;
 	struct sys_rwlock mmap_lock;
-	uint32_t overflow; /* open invalidations that found no record */
-	uint32_t waiters;  /* threads that wait for a record to close */
-	uint32_t wake;	   /* futex for them */
+	uint32_t overflow;  /* open invalidations that found no record */
+	uint32_t abandoned; /* records marked OPEN_ABANDONED */
+	uint32_t waiters;   /* threads that wait for a record to close */
+	uint32_t wake;	    /* futex for them */
 } __attribute__((aligned(4096)));
 
+/* Page aligned, so that mm_self() can be wiped as a whole. */
 struct mm {
 	struct mm_struct pub;
 	/*
@@ -60,15 +68,15 @@ struct mm {
 	unsigned long hull_last;
 	unsigned long invalidate_seq; /* numbers begins and newcomers; odd */
 	struct itree itree;
-	struct mm_volatile *v;
 	const struct mm_operations *ops;
 	void *private_data;
 	unsigned int users;
 	unsigned int count;
 	unsigned int dying;
+	unsigned int ready;	       /* arming is complete */
 	struct mmu_notifier *put_list; /* waiting for free_notifier */
-	struct mm *put_mm_next;	       /* on the list of mms with put_list */
-	uint32_t put_queued;
+	struct mm *next;	       /* all managed mms */
+	struct mm_volatile v;
 };
 
 static inline struct mm *to_mm(const struct mm_struct *mm)
@@ -92,6 +100,38 @@ mm_may_hit(const struct mm *m, unsigned long start, unsigned long end)
 	       end > __atomic_load_n(&m->hull_start, __ATOMIC_RELAXED);
 }
 
+/* A number for a begin or a newcomer: odd, never 0, ever growing. */
+static inline unsigned long mm_next_seq(struct mm *m)
+{
+	return (__atomic_add_fetch(&m->invalidate_seq, 2, __ATOMIC_SEQ_CST)) |
+	       1;
+}
+
+/*
+ * Walk the class 1 list inside an SRCU section. A node that is unlinked
+ * meanwhile keeps its next pointer until the section is over.
+ */
+static inline struct mmu_notifier *mmu_notifier_entry(struct hlist_node *n)
+{
+	return n ? container_of(n, struct mmu_notifier, hlist) : NULL;
+}
+
+#define mmu_notifier_for_each(mn, m)                                        \
+	for (mn = mmu_notifier_entry(__atomic_load_n(                       \
+		     &(m)->pub.mmu_notifier.head.first, __ATOMIC_ACQUIRE)); \
+	     mn; mn = mmu_notifier_entry(                                   \
+			 __atomic_load_n(&mn->hlist.next, __ATOMIC_ACQUIRE)))
+
+/* Was mn there, and known to be, before the begin numbered seq? */
+static inline bool mmu_notifier_born_before(const struct mmu_notifier *mn,
+					    unsigned long seq)
+{
+	/* Pairs with the release store in register. */
+	unsigned long born = __atomic_load_n(&mn->born, __ATOMIC_ACQUIRE);
+
+	return born && (long)(seq - born) > 0;
+}
+
 /* Recompute the hull around a change of the index; lock held. */
 void mm_hull_widen(struct mm *m, unsigned long start, unsigned long last);
 void mm_hull_update(struct mm *m);
@@ -108,7 +148,14 @@ int mm_ensure_armed(struct mm *m);
  */
 extern int (*mmun_live_arm)(void);
 
-/* Free what mmu_notifier_put() left, as far as grace periods allow. */
-void mm_run_put(struct mm *m, bool wait);
+/*
+ * What was left for a sleepable context: free_notifier of notifiers that were
+ * put, where a grace period has passed (wait: has been waited for), and
+ * scheduled work.
+ */
+void mm_run_deferred(struct mm *m, bool wait);
+
+/* Every mm of the process, managed ones first; for synchronize. */
+void mm_for_each(void (*fn)(struct mm *m));
 
 #endif /* MMUN_CORE_MM_H */

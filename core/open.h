@@ -25,45 +25,58 @@
 
 #include "core/mm.h"
 
-#define OPEN_FILLING (1ull << 32)  /* range not yet written: covers all */
-#define OPEN_CALLBACK (1ull << 33) /* its raiser is inside callbacks */
-#define OPEN_TID(key) ((uint32_t)(key))
+/* Bits of open->owner above the tid. */
+#define OPEN_FILLING (1u << 31)	  /* range not yet written: covers all */
+#define OPEN_CALLBACK (1u << 30)  /* its raiser is inside callbacks */
+#define OPEN_ABANDONED (1u << 29) /* to be closed by somebody else */
+#define OPEN_TID (OPEN_ABANDONED - 1)
+
+/* In range->flags, internal: open_begin() may give up with -EAGAIN. */
+#define OPEN_MAY_FAIL (1u << 31)
 
 struct open *open_claim_slow(struct mm *m, uint32_t tid, unsigned long sp);
 void open_wake(struct mm *m);
 
+/* Claim one record, if it is free. */
+static inline __attribute__((always_inline)) bool open_try(struct open *o,
+							   uint32_t tid)
+{
+	uint64_t word = __atomic_load_n(&o->word, __ATOMIC_RELAXED);
+	uint64_t mine = ((word >> 32) + 1) << 32 | OPEN_FILLING | tid;
+
+	/* Full barrier; pairs with the numbering of a newcomer (above). */
+	return !(uint32_t)word &&
+	       __atomic_compare_exchange_n(&o->word, &word, mine, false,
+					   __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+}
+
 /*
  * open_claim - record that the calling thread is about to change [start, end).
- * @sp: a stack address of the frame that will close it.
+ * @sp: stack address of the frame that will close it, lower than that of
+ *      every outer frame; 0 if it may be closed from elsewhere.
  *
  * Any context, never waits. Returns the record, or NULL if all are taken:
  * then the invalidation is counted in overflow, covers everything, and is
- * closed with open_close(m, NULL). The record names nobody until
- * open_begin() is called on it.
+ * closed with open_close(m, NULL). Nobody is told before open_begin().
  */
 static inline __attribute__((always_inline)) struct open *
 open_claim(struct mm *m, unsigned long start, unsigned long end,
 	   unsigned long sp)
 {
 	uint32_t tid = sys_tid();
-	struct open *o = &m->v->open[tid % MM_OPEN_MAX];
-	uint64_t free = 0;
+	struct open *o = &m->v.open[tid % MM_OPEN_MAX];
 
-	/* Full barrier; pairs with the numbering of a newcomer (above). */
-	if (unlikely(!__atomic_compare_exchange_n(
-		    &o->key, &free, tid | OPEN_FILLING, false, __ATOMIC_SEQ_CST,
-		    __ATOMIC_RELAXED))) {
+	if (unlikely(!open_try(o, tid))) {
 		o = open_claim_slow(m, tid, sp);
 		if (unlikely(!o))
 			return NULL;
 	}
-	o->start = start;
-	o->end = end;
-	o->seq = 0;
-	o->sp = sp;
-	__atomic_store_n(&o->gen, o->gen + 1, __ATOMIC_RELAXED);
-	/* Pairs with the acquire load of key in open_overlaps(). */
-	__atomic_store_n(&o->key, tid, __ATOMIC_RELEASE);
+	__atomic_store_n(&o->start, start, __ATOMIC_RELAXED);
+	__atomic_store_n(&o->end, end, __ATOMIC_RELAXED);
+	__atomic_store_n(&o->seq, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&o->sp, sp, __ATOMIC_RELAXED);
+	/* Pairs with the acquire load of word in those who look at it. */
+	__atomic_store_n(&o->owner, tid, __ATOMIC_RELEASE);
 	return o;
 }
 
@@ -71,19 +84,27 @@ open_claim(struct mm *m, unsigned long start, unsigned long end,
  * open_close - the change is over.
  *
  * No barrier between the two accesses: a waiter executes one on our behalf
- * (sys_membarrier), or polls where it cannot.
+ * (sys_membarrier), or polls where it cannot. live/entry.S does the same.
  */
 static inline __attribute__((always_inline)) void open_close(struct mm *m,
 							     struct open *o)
 {
 	if (likely(o))
-		__atomic_store_n(&o->key, 0, __ATOMIC_RELEASE);
+		__atomic_store_n(&o->owner, 0, __ATOMIC_RELEASE);
 	else
-		__atomic_fetch_sub(&m->v->overflow, 1, __ATOMIC_RELEASE);
+		__atomic_fetch_sub(&m->v.overflow, 1, __ATOMIC_RELEASE);
 	barrier();
-	if (unlikely(__atomic_load_n(&m->v->waiters, __ATOMIC_RELAXED)))
+	if (unlikely(__atomic_load_n(&m->v.waiters, __ATOMIC_RELAXED)))
 		open_wake(m);
 }
+
+/*
+ * open_would_hit - is anybody subscribed to something in [start, end)?
+ *
+ * To be asked after the claim; exact where mm_may_hit() is not. Touches no
+ * vector register.
+ */
+bool open_would_hit(struct mm *m, unsigned long start, unsigned long end);
 
 /*
  * open_begin - tell everybody whom range hits. @o may be NULL (overflow).
@@ -98,20 +119,20 @@ int open_begin(struct mm *m, struct open *o, struct mmu_notifier_range *range,
 void open_end(struct mm *m, struct open *o, struct mmu_notifier_range *range,
 	      unsigned long seq);
 
-/* Mark that the calling thread is inside callbacks; nests. */
-uint64_t open_enter_callbacks(struct open *o);
-void open_leave_callbacks(struct open *o, uint64_t was);
+/* Mark that the calling thread is inside callbacks. @o may be NULL. */
+void open_enter_callbacks(struct open *o);
+void open_leave_callbacks(struct open *o);
 
 /* Is the calling thread inside a callback of m? Inside any open record? */
 bool open_in_callback(struct mm *m);
 bool open_by_me(struct mm *m);
 
-/* The calling thread's youngest record that has been begun; or NULL. */
-struct open *open_youngest(struct mm *m);
-
-/* Is an invalidation of another thread open that overlaps? */
-bool open_overlaps(struct mm *m, unsigned long start, unsigned long last);
-/* Wait until those that are open now and overlap are closed. */
+/*
+ * Is an invalidation open that overlaps [start, last]? 0: no; 1: yes; 2: one
+ * of the calling thread.
+ */
+int open_overlaps(struct mm *m, unsigned long start, unsigned long last);
+/* Wait until those that are open now and overlap are closed. May sleep. */
 void open_wait(struct mm *m, unsigned long start, unsigned long last);
 
 /*

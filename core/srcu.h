@@ -8,7 +8,7 @@
 #ifndef MMUN_CORE_SRCU_H
 #define MMUN_CORE_SRCU_H
 
-#include "sys/sys.h"
+#include "sys/lock.h"
 
 #define SRCU_STRIPES 64
 
@@ -20,12 +20,12 @@ struct srcu_stripe {
 /* Must lie on memory that is wiped on fork. All zero is a valid start. */
 struct srcu_struct {
 	struct srcu_stripe stripe[SRCU_STRIPES];
-	unsigned long idx;	 /* parity: which counters readers use */
-	unsigned long started;	 /* grace periods begun */
-	unsigned long completed; /* grace periods over */
-	uint32_t phase;		 /* of the one under way; under gp_lock */
-	uint32_t gp_lock;
-	uint32_t waiting; /* somebody sleeps on wake */
+	unsigned long idx;	  /* parity: which counters readers use */
+	unsigned long started;	  /* grace periods begun */
+	unsigned long completed;  /* grace periods over */
+	uint32_t phase;		  /* of the one under way; under gp_lock */
+	struct sys_mutex gp_lock; /* held for steps only */
+	uint32_t waiting;	  /* somebody sleeps on wake */
 	uint32_t wake;
 };
 

@@ -22,8 +22,9 @@ void sys_mutex_unlock(struct sys_mutex *l, const struct sys_sigset *old);
 
 /* Held by users across anything; writers are preferred. */
 struct sys_rwlock {
-	uint32_t state;	  /* SYS_RW_WRITER, or number of readers */
-	uint32_t writers; /* waiting or holding */
+	uint32_t state;	   /* SYS_RW_WRITER, or number of readers */
+	uint32_t writers;  /* waiting or holding: readers stay out */
+	uint32_t sleepers; /* on wake */
 	uint32_t wake;
 };
 

@@ -26,16 +26,6 @@
 #define SYS_PAGE_SIZE 4096ul
 #define SYS_PAGE_MASK (~(SYS_PAGE_SIZE - 1))
 
-/*
- * Code that may run between a patched site and the vector state being saved:
- * no SSE, no x87, whatever the compiler would like.
- */
-#if defined(__x86_64__)
-#define __general_regs __attribute__((target("general-regs-only")))
-#else
-#define __general_regs
-#endif
-
 /* The gate: one syscall instruction in section mmun_text (sys/syscall.S). */
 long mmun_raw_syscall(long nr, long a, long b, long c, long d, long e, long f);
 extern const char __start_mmun_text[], __stop_mmun_text[];
@@ -77,6 +67,7 @@ struct sys_tls {
 	uint32_t tid;
 	uint32_t fork_gen;
 	uint32_t shared; /* 0, SYS_TLS_VFORK or SYS_TLS_CLONE */
+	uint32_t stamp;	 /* counts macro begins */
 	void *owner;	 /* mmu_notifier_set_owner() */
 };
 extern __thread struct sys_tls mmun_tls
@@ -90,7 +81,7 @@ struct sys_process {
 	uint32_t fork_gen;
 	uint32_t membarrier; /* private expedited membarrier is registered */
 	uint32_t debug;	     /* MMUN_DEBUG */
-};
+} __attribute__((aligned(4096)));
 extern struct sys_process mmun_process;
 
 static inline __attribute__((always_inline)) uint32_t sys_tid(void)
@@ -106,11 +97,15 @@ static inline __attribute__((always_inline)) uint32_t sys_tid(void)
 /* The calling task is about to make another that shares its TLS. */
 static inline void sys_tls_shared(uint32_t how)
 {
+	sys_tid(); /* so that its owner is known again afterwards */
 	mmun_tls.shared |= how;
 }
 
-/* First call in a process, and in a forked child: idempotent, any thread. */
-void sys_init(void);
+/*
+ * First call in a process, and in a forked child: idempotent, any thread.
+ * Returns 0, or why pages cannot be wiped on fork.
+ */
+int sys_init(void);
 int sys_getpid(void);
 /* Does a thread of that id exist and can still run? */
 bool sys_thread_alive(uint32_t tid);
