@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # SPDX-License-Identifier: MIT
 # ci/lib.sh - what ./build, ./demo, ./check and ./bench share. Plain sh.
 #
