@@ -73,9 +73,7 @@ struct mm {
 	unsigned int users;
 	unsigned int count;
 	unsigned int dying;
-	unsigned int ready;	       /* arming is complete */
-	struct mmu_notifier *put_list; /* waiting for free_notifier */
-	struct mm *next;	       /* all managed mms */
+	unsigned int ready; /* arming is complete */
 	struct mm_volatile v;
 };
 
@@ -149,13 +147,11 @@ int mm_ensure_armed(struct mm *m);
 extern int (*mmun_live_arm)(void);
 
 /*
- * What was left for a sleepable context: free_notifier of notifiers that were
- * put, where a grace period has passed (wait: has been waited for), and
- * scheduled work.
+ * What callbacks left for a sleepable context: scheduled work, and
+ * free_notifier of notifiers that were put, as far as their grace period has
+ * passed (wait: it is waited for).
  */
-void mm_run_deferred(struct mm *m, bool wait);
-
-/* Every mm of the process, managed ones first; for synchronize. */
-void mm_for_each(void (*fn)(struct mm *m));
+void mm_run_deferred(bool wait);
+void mmu_notifier_run_put(bool wait);
 
 #endif /* MMUN_CORE_MM_H */

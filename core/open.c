@@ -86,6 +86,7 @@ static void reap_abandoned(struct mm *m)
 					      o->flags, &m->pub, o->start,
 					      o->end, o->tag);
 		o->sp = 0;
+		o->stamp = 0;
 		open_end(m, o, &range, o->seq);
 		open_close(m, o);
 	}
@@ -131,17 +132,34 @@ void open_leave_callbacks(struct open *o)
 		__atomic_fetch_and(&o->owner, ~OPEN_CALLBACK, __ATOMIC_RELAXED);
 }
 
+/*
+ * Is the record, as seen in word, one that the calling thread will still
+ * close? One whose frame it has left is marked instead.
+ */
+static bool is_mine(struct mm *m, struct open *o, uint64_t word)
+{
+	uint32_t owner = (uint32_t)word;
+
+	if ((owner & OPEN_TID) != sys_tid() || (owner & OPEN_ABANDONED))
+		return false;
+	if (!(owner & OPEN_FILLING) &&
+	    frame_left(o, (unsigned long)__builtin_frame_address(0))) {
+		mark_abandoned(m, o, word);
+		return false;
+	}
+	return true;
+}
+
 static bool any_mine(struct mm *m, uint32_t bits)
 {
-	uint32_t tid = sys_tid();
 	int i;
 
 	for (i = 0; i < MM_OPEN_MAX; i++) {
-		uint32_t owner =
-			__atomic_load_n(&m->v.open[i].owner, __ATOMIC_RELAXED);
+		struct open *o = &m->v.open[i];
+		uint64_t word = __atomic_load_n(&o->word, __ATOMIC_ACQUIRE);
 
-		if ((owner & OPEN_TID) == tid && !(owner & OPEN_ABANDONED) &&
-		    (!bits || (owner & bits)))
+		if ((uint32_t)word && is_mine(m, o, word) &&
+		    ((uint32_t)word & bits) == bits)
 			return true;
 	}
 	return false;
@@ -273,28 +291,38 @@ bool open_would_hit(struct mm *m, unsigned long start, unsigned long end)
 	return hit;
 }
 
+/* What callbacks get to see. */
+static struct mmu_notifier_range
+range_shown(const struct mmu_notifier_range *range)
+{
+	struct mmu_notifier_range shown = *range;
+
+	shown.flags &= ~(OPEN_MAY_FAIL | OPEN_INTERVAL_ONLY);
+	shown.open = 0;
+	return shown;
+}
+
 int open_begin(struct mm *m, struct open *o, struct mmu_notifier_range *range,
 	       unsigned long *seq)
 {
-	struct mmu_notifier_range copy = *range;
+	struct mmu_notifier_range shown = range_shown(range);
 	struct srcu_token t;
 	int rc;
 
-	copy.flags &= ~OPEN_MAY_FAIL;
 	if (unlikely(__atomic_load_n(&m->v.abandoned, __ATOMIC_RELAXED)))
 		reap_abandoned(m);
 	*seq = mm_next_seq(m);
 	if (o) {
 		o->event = (uint16_t)range->event;
-		o->flags = (uint16_t)copy.flags;
+		o->flags = (uint16_t)shown.flags;
 		o->tag = range->owner;
 		__atomic_store_n(&o->seq, *seq, __ATOMIC_RELAXED);
 	}
 	open_enter_callbacks(o);
 	t = srcu_read_lock(&m->v.srcu);
-	rc = tell_interval_begin(m, &copy, *seq, range->flags & OPEN_MAY_FAIL);
+	rc = tell_interval_begin(m, &shown, *seq, range->flags & OPEN_MAY_FAIL);
 	if (!rc)
-		tell_list(m, &copy, *seq, true);
+		tell_list(m, &shown, *seq, true);
 	srcu_read_unlock(&m->v.srcu, t);
 	open_leave_callbacks(o);
 	return rc;
@@ -303,14 +331,16 @@ int open_begin(struct mm *m, struct open *o, struct mmu_notifier_range *range,
 void open_end(struct mm *m, struct open *o, struct mmu_notifier_range *range,
 	      unsigned long seq)
 {
+	struct mmu_notifier_range shown = range_shown(range);
 	struct srcu_token t;
 
 	if (!seq)
 		return;
 	open_enter_callbacks(o);
 	t = srcu_read_lock(&m->v.srcu);
-	tell_invalidated(itree_snapshot(&m->itree), range, seq, NULL);
-	tell_list(m, range, seq, false);
+	tell_invalidated(itree_snapshot(&m->itree), &shown, seq, NULL);
+	if (!(range->flags & OPEN_INTERVAL_ONLY))
+		tell_list(m, &shown, seq, false);
 	srcu_read_unlock(&m->v.srcu, t);
 	open_leave_callbacks(o);
 }
@@ -335,19 +365,17 @@ static bool overlaps(const struct open *o, uint64_t word, unsigned long start,
 
 int open_overlaps(struct mm *m, unsigned long start, unsigned long last)
 {
-	uint32_t tid = sys_tid();
 	int i, found = 0;
 
 	if (__atomic_load_n(&m->v.overflow, __ATOMIC_ACQUIRE))
 		found = 1;
 	for (i = 0; i < MM_OPEN_MAX; i++) {
-		const struct open *o = &m->v.open[i];
+		struct open *o = &m->v.open[i];
 		uint64_t word = __atomic_load_n(&o->word, __ATOMIC_ACQUIRE);
 
 		if (!overlaps(o, word, start, last))
 			continue;
-		if (((uint32_t)word & OPEN_TID) == tid &&
-		    !((uint32_t)word & OPEN_ABANDONED))
+		if (is_mine(m, o, word))
 			return 2;
 		found = 1;
 	}
@@ -419,6 +447,8 @@ void open_wait(struct mm *m, unsigned long start, unsigned long last)
 {
 	int i;
 
+	if (unlikely(__atomic_load_n(&m->v.abandoned, __ATOMIC_RELAXED)))
+		reap_abandoned(m);
 	for (i = 0; i < MM_OPEN_MAX; i++) {
 		struct open *o = &m->v.open[i];
 		uint64_t word = __atomic_load_n(&o->word, __ATOMIC_ACQUIRE);

@@ -31,8 +31,9 @@
 #define OPEN_ABANDONED (1u << 29) /* to be closed by somebody else */
 #define OPEN_TID (OPEN_ABANDONED - 1)
 
-/* In range->flags, internal: open_begin() may give up with -EAGAIN. */
-#define OPEN_MAY_FAIL (1u << 31)
+/* In range->flags, internal, not shown to callbacks. */
+#define OPEN_MAY_FAIL (1u << 31)      /* open_begin() may say -EAGAIN */
+#define OPEN_INTERVAL_ONLY (1u << 30) /* class 1 is told in another way */
 
 struct open *open_claim_slow(struct mm *m, uint32_t tid, unsigned long sp);
 void open_wake(struct mm *m);

@@ -76,11 +76,16 @@ extern __thread struct sys_tls mmun_tls
 #define SYS_TLS_VFORK 1u /* until the owner of the TLS runs again */
 #define SYS_TLS_CLONE 2u /* for ever */
 
+struct work_struct;
+struct mmu_notifier;
+
 /* On a wiped page: 0 in a process that has not called sys_init() since fork. */
 struct sys_process {
 	uint32_t fork_gen;
 	uint32_t membarrier; /* private expedited membarrier is registered */
 	uint32_t debug;	     /* MMUN_DEBUG */
+	struct work_struct *work; /* scheduled, youngest first */
+	struct mmu_notifier *put; /* waiting for free_notifier */
 } __attribute__((aligned(4096)));
 extern struct sys_process mmun_process;
 
