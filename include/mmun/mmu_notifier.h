@@ -22,6 +22,8 @@
 
 #include <mmun/config.h>
 #include <mmun/mm.h>
+/* The document has both classes in one header. */
+#include <mmun/mmu_rmap_notifier.h>
 
 MMUN_BEGIN_DECLS
 
