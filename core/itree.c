@@ -2,7 +2,7 @@
 /*
  * core/itree.c - the interval tree: a persistent, augmented B+ tree.
  *
- * Entry i of a node covers what begins at or behind key[i]; last[i] is the
+ * Entry i of a node covers what begins at or behind its key; its last is the
  * largest last address below it, so that a walk for [start, last] prunes what
  * ends before start. In a leaf child[i] is the subscription itself, above it
  * a node. Subscriptions that begin at the same address are told apart by
@@ -11,8 +11,8 @@
  * Invariants
  *  1. A node never changes once a root that reaches it was published, until
  *     a grace period after it became unreachable.
- *  2. Entries are sorted by (key, tie); key[i] and tie[i] of an inner node
- *     are those of entry 0 of child i; last[i] is the maximum of its lasts.
+ *  2. Entries are sorted by (key, tie); key and tie of an entry of an inner
+ *     node are those of entry 0 of its child; last is the maximum of its lasts.
  *  3. All leaves are at level 0; no node but the root is empty.
  *  4. Nodes come from a pool that is mapped, never malloc'ed: an unmap that
  *     an allocator makes must not need the allocator. The pool lies on a page
@@ -30,13 +30,15 @@ struct itree_node {
 	uint16_t nr;
 	uint16_t level;
 	struct itree_node *next; /* on the pool's or a retired list */
-	unsigned long key[ITREE_FANOUT];
-	unsigned long last[ITREE_FANOUT];
-	uintptr_t tie[ITREE_FANOUT];
+	struct {
+		unsigned long key;
+		unsigned long last;
+	} range[ITREE_FANOUT]; /* together: a walk looks at both */
 	void *child[ITREE_FANOUT];
+	uintptr_t tie[ITREE_FANOUT];
 } __attribute__((aligned(64)));
 
-/* ---- pool ---- */
+/* ---- pool: its lock nests in that of an mm, signals are blocked ---- */
 
 #define POOL_CHUNK (64 * SYS_PAGE_SIZE)
 /*
@@ -83,9 +85,8 @@ static int pool_grow(void)
 static struct itree_node *pool_take(unsigned long nr, unsigned long reserve)
 {
 	struct itree_node *list = NULL, *n;
-	struct sys_sigset old;
 
-	sys_mutex_lock(&pool.lock, &old);
+	sys_mutex_lock_blocked(&pool.lock);
 	while (pool.nr_free < nr + reserve)
 		if (pool_grow())
 			break;
@@ -97,23 +98,22 @@ static struct itree_node *pool_take(unsigned long nr, unsigned long reserve)
 			n->next = list;
 			list = n;
 		}
-	sys_mutex_unlock(&pool.lock, &old);
+	sys_mutex_unlock_blocked(&pool.lock);
 	return list;
 }
 
 static void pool_put_list(struct itree_node *list)
 {
 	struct itree_node *next;
-	struct sys_sigset old;
 
 	if (!list)
 		return;
-	sys_mutex_lock(&pool.lock, &old);
+	sys_mutex_lock_blocked(&pool.lock);
 	for (; list; list = next) {
 		next = list->next;
 		pool_put(list);
 	}
-	sys_mutex_unlock(&pool.lock, &old);
+	sys_mutex_unlock_blocked(&pool.lock);
 }
 
 /* ---- one update ---- */
@@ -157,8 +157,8 @@ static void entry_copy(struct itree_node *to, const struct itree_node *from,
 {
 	unsigned int n = to->nr++;
 
-	to->key[n] = from->key[i];
-	to->last[n] = from->last[i];
+	to->range[n].key = from->range[i].key;
+	to->range[n].last = from->range[i].last;
 	to->tie[n] = from->tie[i];
 	to->child[n] = from->child[i];
 }
@@ -174,8 +174,8 @@ static void entry_sub(struct itree_node *to, struct mmu_interval_notifier *mni)
 {
 	unsigned int n = to->nr++;
 
-	to->key[n] = mni->start;
-	to->last[n] = mni->last;
+	to->range[n].key = mni->start;
+	to->range[n].last = mni->last;
 	to->tie[n] = (uintptr_t)mni;
 	to->child[n] = mni;
 }
@@ -183,13 +183,13 @@ static void entry_sub(struct itree_node *to, struct mmu_interval_notifier *mni)
 static void entry_child(struct itree_node *to, struct itree_node *child)
 {
 	unsigned int i, n = to->nr++;
-	unsigned long last = child->last[0];
+	unsigned long last = child->range[0].last;
 
 	for (i = 1; i < child->nr; i++)
-		if (child->last[i] > last)
-			last = child->last[i];
-	to->key[n] = child->key[0];
-	to->last[n] = last;
+		if (child->range[i].last > last)
+			last = child->range[i].last;
+	to->range[n].key = child->range[0].key;
+	to->range[n].last = last;
 	to->tie[n] = child->tie[0];
 	to->child[n] = child;
 }
@@ -201,8 +201,9 @@ static int entry_find(const struct itree_node *n,
 	int i;
 
 	for (i = n->nr - 1; i >= 0; i--)
-		if (n->key[i] < mni->start ||
-		    (n->key[i] == mni->start && n->tie[i] <= (uintptr_t)mni))
+		if (n->range[i].key < mni->start ||
+		    (n->range[i].key == mni->start &&
+		     n->tie[i] <= (uintptr_t)mni))
 			break;
 	return i;
 }
@@ -449,11 +450,11 @@ bool itree_hull(const struct itree *t, unsigned long *start,
 
 	if (!n)
 		return false;
-	*start = n->key[0];
-	*last = n->last[0];
+	*start = n->range[0].key;
+	*last = n->range[0].last;
 	for (i = 1; i < n->nr; i++)
-		if (n->last[i] > *last)
-			*last = n->last[i];
+		if (n->range[i].last > *last)
+			*last = n->range[i].last;
 	return true;
 }
 
@@ -485,10 +486,10 @@ struct mmu_interval_notifier *itree_next(struct itree_iter *it)
 		const struct itree_node *n = it->at[it->depth].node;
 		unsigned int i = it->at[it->depth].i;
 
-		while (i < n->nr && n->key[i] <= it->last &&
-		       n->last[i] < it->start)
+		while (i < n->nr && n->range[i].key <= it->last &&
+		       n->range[i].last < it->start)
 			i++;
-		if (i == n->nr || n->key[i] > it->last) {
+		if (i == n->nr || n->range[i].key > it->last) {
 			it->depth--;
 			continue;
 		}

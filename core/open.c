@@ -237,6 +237,7 @@ static bool tell_invalidate(struct mmu_interval_notifier *mni,
 	return true;
 }
 
+/* Returns whether anybody was told, or -EAGAIN. */
 static int tell_interval_begin(struct mm *m,
 			       const struct mmu_notifier_range *range,
 			       unsigned long seq, bool may_fail)
@@ -244,34 +245,40 @@ static int tell_interval_begin(struct mm *m,
 	const struct itree_node *root = itree_snapshot(&m->itree);
 	struct mmu_interval_notifier *mni;
 	struct itree_iter it;
+	int any = 0;
 
 	for (mni = itree_first(root, range->start, range_last(range), &it); mni;
 	     mni = itree_next(&it)) {
-		if (!told(mni, range, seq) ||
-		    tell_invalidate(mni, range, seq, may_fail))
+		if (!told(mni, range, seq))
+			continue;
+		any = 1;
+		if (tell_invalidate(mni, range, seq, may_fail))
 			continue;
 		tell_invalidated(root, range, seq, mni);
 		return -EAGAIN;
 	}
-	return 0;
+	return any;
 }
 
-static void tell_list(struct mm *m, const struct mmu_notifier_range *range,
-		      unsigned long seq, bool begin)
+/* Returns whether there is anybody. */
+static int tell_list(struct mm *m, const struct mmu_notifier_range *range,
+		     unsigned long seq, bool begin)
 {
+	int any = 0, atomic = !mmu_notifier_range_blockable(range);
 	struct mmu_notifier *mn;
-	int atomic = !mmu_notifier_range_blockable(range);
 
 	mmu_notifier_for_each(mn, m)
 	{
 		if (!mmu_notifier_born_before(mn, seq))
 			continue;
+		any = 1;
 		if (begin && mn->ops->invalidate_range_begin)
 			mn->ops->invalidate_range_begin(
 				mn, &m->pub, range->start, range->end, atomic);
 		if (!begin && mn->ops->invalidate_range_end)
 			mn->ops->invalidate_range_end(mn, &m->pub, atomic);
 	}
+	return any;
 }
 
 bool open_would_hit(struct mm *m, unsigned long start, unsigned long end)
@@ -307,7 +314,7 @@ int open_begin(struct mm *m, struct open *o, struct mmu_notifier_range *range,
 {
 	struct mmu_notifier_range shown = range_shown(range);
 	struct srcu_token t;
-	int rc;
+	int any;
 
 	if (unlikely(__atomic_load_n(&m->v.abandoned, __ATOMIC_RELAXED)))
 		reap_abandoned(m);
@@ -320,12 +327,18 @@ int open_begin(struct mm *m, struct open *o, struct mmu_notifier_range *range,
 	}
 	open_enter_callbacks(o);
 	t = srcu_read_lock(&m->v.srcu);
-	rc = tell_interval_begin(m, &shown, *seq, range->flags & OPEN_MAY_FAIL);
-	if (!rc)
-		tell_list(m, &shown, *seq, true);
+	any = tell_interval_begin(m, &shown, *seq,
+				  range->flags & OPEN_MAY_FAIL);
+	if (any >= 0 && !(range->flags & OPEN_INTERVAL_ONLY))
+		any |= tell_list(m, &shown, *seq, true);
 	srcu_read_unlock(&m->v.srcu, t);
 	open_leave_callbacks(o);
-	return rc;
+	if (!any) { /* nor will anybody be told the end */
+		*seq = 0;
+		if (o)
+			__atomic_store_n(&o->seq, 0, __ATOMIC_RELAXED);
+	}
+	return any < 0 ? any : 0;
 }
 
 void open_end(struct mm *m, struct open *o, struct mmu_notifier_range *range,

@@ -112,7 +112,7 @@ bool open_would_hit(struct mm *m, unsigned long start, unsigned long end);
  *
  * Returns 0, or -EAGAIN (not blockable, and somebody would block: those told
  * have been told the end; the record is still to be closed). *seq is the
- * number of the begin, which open_end() wants back.
+ * number of the begin, which open_end() wants back; 0 if nobody was told.
  */
 int open_begin(struct mm *m, struct open *o, struct mmu_notifier_range *range,
 	       unsigned long *seq);

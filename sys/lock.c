@@ -6,11 +6,10 @@
 
 #include "sys/lock.h"
 
-void sys_mutex_lock(struct sys_mutex *l, struct sys_sigset *old)
+void sys_mutex_lock_blocked(struct sys_mutex *l)
 {
 	uint32_t free = 0;
 
-	sys_block_signals(old);
 	if (__atomic_compare_exchange_n(&l->state, &free, 1, false,
 					__ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 		return;
@@ -18,10 +17,21 @@ void sys_mutex_lock(struct sys_mutex *l, struct sys_sigset *old)
 		sys_futex_wait(&l->state, 2, 0);
 }
 
-void sys_mutex_unlock(struct sys_mutex *l, const struct sys_sigset *old)
+void sys_mutex_unlock_blocked(struct sys_mutex *l)
 {
 	if (__atomic_exchange_n(&l->state, 0, __ATOMIC_RELEASE) == 2)
 		sys_futex_wake(&l->state, 1);
+}
+
+void sys_mutex_lock(struct sys_mutex *l, struct sys_sigset *old)
+{
+	sys_block_signals(old);
+	sys_mutex_lock_blocked(l);
+}
+
+void sys_mutex_unlock(struct sys_mutex *l, const struct sys_sigset *old)
+{
+	sys_mutex_unlock_blocked(l);
 	sys_restore_signals(old);
 }
 

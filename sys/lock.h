@@ -19,6 +19,9 @@ struct sys_mutex {
 /* Blocks all signals, so that no handler can find its own thread inside. */
 void sys_mutex_lock(struct sys_mutex *l, struct sys_sigset *old);
 void sys_mutex_unlock(struct sys_mutex *l, const struct sys_sigset *old);
+/* The same for a lock that nests in another: signals are blocked already. */
+void sys_mutex_lock_blocked(struct sys_mutex *l);
+void sys_mutex_unlock_blocked(struct sys_mutex *l);
 
 /* Held by users across anything; writers are preferred. */
 struct sys_rwlock {
