@@ -496,8 +496,13 @@ struct mmu_interval_notifier *itree_next(struct itree_iter *it)
 		it->at[it->depth].i = i + 1;
 		if (!n->level)
 			return n->child[i];
+		n = n->child[i];
+		/* All lines that hold ranges at once: they are not in cache. */
+		__builtin_prefetch((const char *)n + 64);
+		__builtin_prefetch((const char *)n + 128);
+		__builtin_prefetch((const char *)n + 192);
 		it->depth++;
-		it->at[it->depth].node = n->child[i];
+		it->at[it->depth].node = n;
 		it->at[it->depth].i = 0;
 	}
 	return NULL;
