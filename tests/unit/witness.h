@@ -36,6 +36,12 @@ static inline void bump(unsigned int *n)
 	__atomic_fetch_add(n, 1, __ATOMIC_ACQ_REL);
 }
 
+/* Callbacks run several at a time. */
+#define note(where, value) __atomic_store_n(where, value, __ATOMIC_RELAXED)
+
+static pthread_mutex_t note_lock
+	__attribute__((unused)) = PTHREAD_MUTEX_INITIALIZER;
+
 /* ---- class 1 ---- */
 
 struct witness {
@@ -64,7 +70,7 @@ static void witness_release(struct mmu_notifier *mn, struct mm_struct *mm)
 	struct witness *w = to_witness(mn);
 
 	bump(&w->release);
-	w->when_release = tick();
+	note(&w->when_release, tick());
 	witness_act(w);
 }
 
@@ -74,7 +80,7 @@ static void witness_all(struct mmu_notifier *mn, struct mm_struct *mm,
 	struct witness *w = to_witness(mn);
 
 	bump(&w->all);
-	w->when_all = tick();
+	note(&w->when_all, tick());
 	witness_act(w);
 }
 
@@ -84,7 +90,7 @@ static int witness_age(struct mmu_notifier *mn, struct mm_struct *mm,
 	struct witness *w = to_witness(mn);
 
 	bump(&w->age);
-	w->address = address;
+	note(&w->address, address);
 	witness_act(w);
 	return w->young;
 }
@@ -95,8 +101,8 @@ static void witness_page(struct mmu_notifier *mn, struct mm_struct *mm,
 	struct witness *w = to_witness(mn);
 
 	bump(&w->page);
-	w->when_page = tick();
-	w->address = address;
+	note(&w->when_page, tick());
+	note(&w->address, address);
 	witness_act(w);
 }
 
@@ -106,10 +112,10 @@ static void witness_begin(struct mmu_notifier *mn, struct mm_struct *mm,
 	struct witness *w = to_witness(mn);
 
 	bump(&w->begin);
-	w->when_begin = tick();
-	__atomic_store_n(&w->first, start, __ATOMIC_RELAXED);
-	__atomic_store_n(&w->last, end - 1, __ATOMIC_RELAXED);
-	__atomic_store_n(&w->atomic, atomic, __ATOMIC_RELAXED);
+	note(&w->when_begin, tick());
+	note(&w->first, start);
+	note(&w->last, end - 1);
+	note(&w->atomic, atomic);
 	witness_act(w);
 }
 
@@ -119,8 +125,8 @@ static void witness_end(struct mmu_notifier *mn, struct mm_struct *mm,
 	struct witness *w = to_witness(mn);
 
 	bump(&w->end);
-	w->when_end = tick();
-	__atomic_store_n(&w->atomic, atomic, __ATOMIC_RELAXED);
+	note(&w->when_end, tick());
+	note(&w->atomic, atomic);
 	witness_act(w);
 }
 
@@ -198,6 +204,14 @@ to_interval_witness(struct mmu_interval_notifier *mni)
 						    mni));
 }
 
+static inline void note_range(struct mmu_notifier_range *where,
+			      const struct mmu_notifier_range *range)
+{
+	pthread_mutex_lock(&note_lock);
+	*where = *range;
+	pthread_mutex_unlock(&note_lock);
+}
+
 static bool interval_invalidate(struct mmu_interval_notifier *mni,
 				const struct mmu_notifier_range *range,
 				unsigned long cur_seq)
@@ -208,8 +222,8 @@ static bool interval_invalidate(struct mmu_interval_notifier *mni,
 		return false;
 	mmu_interval_set_seq(mni, cur_seq);
 	bump(&w->invalidate);
-	w->when_invalidate = tick();
-	w->range = *range;
+	note(&w->when_invalidate, tick());
+	note_range(&w->range, range);
 	if (w->act)
 		w->act(w);
 	return true;
@@ -221,8 +235,8 @@ static void interval_invalidated(struct mmu_interval_notifier *mni,
 	struct interval_witness *w = to_interval_witness(mni);
 
 	bump(&w->invalidated);
-	w->when_invalidated = tick();
-	w->after = *range;
+	note(&w->when_invalidated, tick());
+	note_range(&w->after, range);
 }
 
 static const struct mmu_interval_notifier_ops interval_witness_ops = {
