@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * live/live.c - arming: find the sites, redirect them, then let the stubs in.
+ */
+#include <errno.h>
+
+#include "live/coverage.h"
+#include "live/live.h"
+
+struct live_volatile mmun_live_v;
+struct mmun_coverage mmun_live_coverage;
+
+/* Not wiped: the text of a forked child is redirected already. */
+static bool redirected;
+
+/* core's question; see core/mm.h. */
+int (*mmun_live_arm)(void) = live_arm;
+
+static int redirect(bool threaded)
+{
+	struct scan s = {.coverage = &mmun_live_coverage, .threaded = threaded};
+	int rc;
+
+	/* libc has most of the sites, and openat() is in it. */
+	rc = stub_arena_init((unsigned long)&environ);
+	if (!rc)
+		rc = live_hook_init();
+	if (rc)
+		return rc;
+	live_mmap_init();
+	s.last_chance = true;
+	rc = scan_range(&s, 0, ~0ul);
+	if (!rc && !mmun_live_coverage.sites)
+		rc = -ENOEXEC;
+	redirected = !rc;
+	return rc;
+}
+
+/*
+ * Operations that other threads began before the sites were redirected, or
+ * before the stubs saw the word, go by unseen: give them time to end.
+ */
+static void let_in(bool threaded)
+{
+	struct mmun_coverage *c = &mmun_live_coverage;
+
+	/* Seen by every thread at its next passage: the waiting below. */
+	__atomic_store_n(&mmun_live_v.armed, 1, __ATOMIC_SEQ_CST);
+	c->armed = 1;
+	if (!threaded)
+		return;
+	sys_membarrier();
+	c->late = 1;
+	c->late_ns = live_wait_in_flight();
+}
+
+static int arm_locked(void)
+{
+	bool threaded = live_is_threaded();
+	int rc = 0;
+
+	mmun_live_v.pid = sys_getpid();
+	if (!redirected)
+		rc = redirect(threaded);
+	mmun_live_coverage.error = rc;
+	mmun_live_coverage.method = text_method();
+	if (!rc)
+		let_in(threaded);
+	return rc;
+}
+
+int live_arm(void)
+{
+	struct sys_sigset signals;
+	int rc;
+
+	if (__atomic_load_n(&mmun_live_v.armed, __ATOMIC_ACQUIRE))
+		return 0;
+	rc = sys_wipe_on_fork(&mmun_live_v, sizeof(mmun_live_v));
+	if (rc)
+		return rc;
+	sys_mutex_lock(&mmun_live_v.lock, &signals);
+	if (!mmun_live_v.armed)
+		rc = arm_locked();
+	sys_mutex_unlock(&mmun_live_v.lock, &signals);
+	return rc;
+}
+
+int mmun_coverage_read(struct mmun_coverage *coverage)
+{
+	struct sys_sigset signals;
+
+	if (!coverage || coverage->size != sizeof(*coverage))
+		return -EINVAL;
+	sys_mutex_lock(&mmun_live_v.lock, &signals);
+	*coverage = mmun_live_coverage;
+	coverage->size = sizeof(*coverage);
+	coverage->armed = mmun_live_v.armed;
+	coverage->method = text_method();
+	sys_mutex_unlock(&mmun_live_v.lock, &signals);
+	return 0;
+}

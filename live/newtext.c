@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * live/newtext.c - program text that appears while we are armed.
+ *
+ * The dynamic linker maps a library's text before the read-only data that
+ * holds its table of functions. So text with a syscall instruction but no
+ * table is remembered, and looked at again after each further operation on
+ * mappings; making the relocated data read-only is the last of them before
+ * dlopen() returns. Runs on callback stacks.
+ */
+#include <errno.h>
+
+#include "live/coverage.h"
+#include "live/live.h"
+
+#define PENDING_MAX 16
+/* Then it is taken as it is: more operations than a library has segments. */
+#define ATTEMPTS 24
+
+struct pending {
+	unsigned long start, end;
+	unsigned int attempts;
+};
+
+/* Under mmun_live_v.lock; the number is read without. */
+static struct pending pending[PENDING_MAX];
+uint32_t mmun_live_pending;
+
+/* Returns whether it is done with. */
+static bool scan(unsigned long start, unsigned long end, bool last_chance)
+{
+	struct scan s = {.coverage = &mmun_live_coverage,
+			 .threaded = live_is_threaded(),
+			 .last_chance = last_chance};
+	int rc = scan_range(&s, start, end);
+
+	if (rc)
+		mmun_live_coverage.error = rc;
+	return rc || !s.pending;
+}
+
+static void retry_pending(void)
+{
+	uint32_t i, kept = 0;
+
+	for (i = 0; i < mmun_live_pending; i++) {
+		struct pending p = pending[i];
+
+		if (!scan(p.start, p.end, ++p.attempts >= ATTEMPTS))
+			pending[kept++] = p;
+	}
+	__atomic_store_n(&mmun_live_pending, kept, __ATOMIC_RELAXED);
+}
+
+static void add_pending(unsigned long start, unsigned long end)
+{
+	struct pending *p = &pending[mmun_live_pending];
+
+	if (mmun_live_pending == PENDING_MAX) {
+		scan(start, end, true);
+		return;
+	}
+	*p = (struct pending){start, end, 0};
+	__atomic_store_n(&mmun_live_pending, mmun_live_pending + 1,
+			 __ATOMIC_RELAXED);
+}
+
+/* [start, end) may be new text; if it is empty, only look at the old. */
+void live_text_changed(unsigned long start, unsigned long end)
+{
+	struct sys_sigset signals;
+
+	sys_mutex_lock(&mmun_live_v.lock, &signals);
+	retry_pending();
+	if (start < end && !scan(start, end, false))
+		add_pending(start, end);
+	sys_mutex_unlock(&mmun_live_v.lock, &signals);
+}
