@@ -1,0 +1,75 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# strace outside, mmun trace inside, the same run: no page-losing call that
+# strace saw went unannounced. What is compared, vs-strace.py says.
+# shellcheck disable=SC2016 # for inner shells and perl to expand
+:
+here=$(dirname "$0")
+# shellcheck source=tests/tools/tap.sh
+. "$here/tap.sh"
+unset LD_PRELOAD
+library=$(dirname "$(readlink -f "$MMUN")")/../libmmun.so
+
+for tool in strace python3 nm readelf; do
+	if ! command -v "$tool" >/dev/null; then
+		echo "1..0 # SKIP no $tool"
+		exit 0
+	fi
+done
+if ! strace -o /dev/null true 2>/dev/null; then
+	echo '1..0 # SKIP strace may not trace here'
+	exit 0
+fi
+
+# compared NAME COMMAND...
+compared() {
+	name=$1
+	shift
+	if ! command -v "$1" >/dev/null; then
+		skip "$name" "no $1"
+		return
+	fi
+	(cd "$work/repo" && strace -f -i -y -o "$work/log" \
+		-e trace=memory,execve,execveat,clone,clone3,fork,vfork \
+		"$MMUN" trace --json -o "$work/json" -- "$@") \
+		>/dev/null 2>"$work/err" </dev/null
+	python3 "$here/vs-strace.py" "$work/log" "$work/json" "$library" \
+		>"$work/result" 2>&1
+	ok $? "$name"
+	sed 's/^/# /' "$work/result"
+}
+
+mkdir "$work/repo"
+if command -v git >/dev/null; then
+	(cd "$work/repo" && git init -q . && echo text >file && git add file &&
+		git -c user.name=nobody -c user.email=nobody@localhost \
+			commit -q -m first)
+fi
+compared 'true' /bin/true
+compared ls ls -lR /usr/share/doc/bash /
+compared 'bash, a script' bash -c \
+	'for i in 1 2 3; do x=$(seq 1 1000 | sort -rn | wc -l); done; ls | cat'
+compared python3 python3 -c '
+import json, sqlite3, ctypes, mmap, subprocess, threading
+def work():
+    for i in range(20):
+        b = bytearray(1 << 21)
+        m = mmap.mmap(-1, 1 << 20); m[0] = 1; m.close()
+all = [threading.Thread(target=work) for i in range(3)]
+for t in all: t.start()
+for t in all: t.join()
+subprocess.run(["true"])'
+compared 'git status' git status
+compared 'git log' git log -p
+compared perl perl -e 'use POSIX; my @a = map { "x" x 10000 } 1..3000;
+	undef @a; print `echo child`'
+compared sqlite3 sqlite3 :memory: 'create table t(x);
+	with recursive n(i) as (select 1 union all select i+1 from n
+	where i < 30000) insert into t select i from n; select sum(x) from t;'
+compared gcc gcc -x c -c -o "$work/object" /dev/null
+compared 'the ranges of our own victim' "$PROGRAMS/victim" ranges
+compared 'forked children' "$PROGRAMS/victim" forks 3
+compared 'a vfork child' "$PROGRAMS/victim" vfork
+compared threads "$PROGRAMS/victim" threads 50
+compared 'signal handlers' "$PROGRAMS/victim" handler 300
+finish
