@@ -29,6 +29,7 @@ struct patch {
  * @fast: where its stub does the syscall. First: known to entry.S.
  * @back: behind the site. Second.
  * @address: of the syscall instruction.
+ * @stub: where its stub begins.
  * @gap: in padding, the long jump that a short one leads to; or size 0.
  * @jump: the jump at the site itself.
  * @live: patched in.
@@ -37,6 +38,7 @@ struct site {
 	unsigned long fast;
 	unsigned long back;
 	unsigned long address;
+	unsigned long stub;
 	struct patch gap;
 	struct patch jump;
 	bool live;

@@ -2,8 +2,10 @@
 /*
  * live/sites/stub.c - the code that patched sites jump to.
  *
- * All stubs are in one arena near libc: a memfd, mapped once to execute and
- * once to write, never both. Slot i belongs to mmun_sites[i]:
+ * All stubs are in an arena near libc: a memfd, mapped once to execute and
+ * once to write, never both. A forked child shares it with its parent, so what
+ * is in it never changes: the child adds its own stubs to an arena of its own,
+ * and a slot is given to another site only if the code is the same. A slot:
  *
  *	marker			16 bytes, for another copy of this library
  *	relocated instruction	mov $nr,%eax in most cases
@@ -34,7 +36,7 @@
 #define ARENA_SIZE ((unsigned long)SITES_MAX * SLOT_SIZE)
 #define THUNK_SIZE 16
 #define THUNKS_SIZE (64ul << 10)
-#define THUNK_AREAS 16
+#define AREAS 32
 #define MARKER_SIZE 16
 /* Leave room for a heap or a stack to grow next to what we map. */
 #define MARGIN (1ul << 20)
@@ -42,12 +44,16 @@
 
 static const char marker[MARKER_SIZE] = "mmun stub v1\314\314\314";
 
+/*
+ * @fork_gen: of the process that may write to it.
+ */
 struct area {
 	uint8_t *exec, *write;
 	unsigned long size, used;
+	uint32_t fork_gen;
 };
 
-static struct area arena, thunks[THUNK_AREAS];
+static struct area areas[AREAS]; /* in order of their making */
 struct site mmun_sites[SITES_MAX];
 unsigned int mmun_nr_sites;
 
@@ -125,7 +131,8 @@ static int map_twice(struct area *a, unsigned long at, unsigned long size,
 		sys_call2(SYS_munmap, write, size);
 		return exec;
 	}
-	*a = (struct area){(void *)exec, (void *)write, size, 0};
+	*a = (struct area){(void *)exec, (void *)write, size, 0,
+			   mmun_process.fork_gen};
 	return 0;
 }
 
@@ -150,32 +157,42 @@ static int make_area(struct area *a, unsigned long near, unsigned long size)
 	return rc ? rc : a->exec ? 0 : -EEXIST;
 }
 
+/*
+ * An area of that size that this process may write to, with room for n bytes,
+ * in reach of near; made if there is none.
+ */
+static struct area *area_near(unsigned long near, unsigned long size,
+			      unsigned long n)
+{
+	struct area *a;
+
+	for (a = areas; a < areas + AREAS && a->exec; a++)
+		if (a->size == size && a->fork_gen == mmun_process.fork_gen &&
+		    a->used + n <= size &&
+		    in_reach((unsigned long)a->exec, near))
+			return a;
+	return a < areas + AREAS && !make_area(a, near, size) ? a : NULL;
+}
+
+/* Stubs stay near libc, wherever the sites are. */
+static unsigned long arena_near;
+
 int stub_arena_init(unsigned long near)
 {
-	return arena.exec ? 0 : make_area(&arena, near, ARENA_SIZE);
+	struct area *a = areas;
+
+	arena_near = near;
+	return a->exec ? 0 : make_area(a, near, ARENA_SIZE);
 }
 
 bool stub_in_arena(unsigned long address)
 {
-	return address - (unsigned long)arena.exec < arena.size;
-}
+	const struct area *a;
 
-/* ---- thunks: jmp *target(%rip); target ---- */
-
-static struct area *thunks_near(unsigned long from)
-{
-	unsigned int i;
-
-	for (i = 0; i < THUNK_AREAS; i++) {
-		struct area *a = &thunks[i];
-
-		if (!a->exec && make_area(a, from, THUNKS_SIZE))
-			return NULL;
-		if (in_reach((unsigned long)a->exec, from) &&
-		    a->used + THUNK_SIZE <= a->size)
-			return a;
-	}
-	return NULL;
+	for (a = areas; a < areas + AREAS && a->exec; a++)
+		if (address - (unsigned long)a->exec < a->size)
+			return true;
+	return false;
 }
 
 static uint8_t *put(uint8_t *w, const void *bytes, size_t n)
@@ -187,7 +204,10 @@ static uint8_t *put(uint8_t *w, const void *bytes, size_t n)
 	return w;
 }
 
-/* Where to jump so as to arrive at target; 0: out of reach. */
+/*
+ * Where to jump so as to arrive at target; 0: out of reach. If need be by way
+ * of a thunk: jmp *target(%rip); target.
+ */
 static unsigned long reach(unsigned long from, unsigned long target)
 {
 	static const uint8_t code[] = {0xff, 0x25, 2, 0, 0, 0, 0xcc, 0xcc};
@@ -195,7 +215,7 @@ static unsigned long reach(unsigned long from, unsigned long target)
 
 	if (in_reach(from, target))
 		return target;
-	a = thunks_near(from);
+	a = area_near(from, THUNKS_SIZE, THUNK_SIZE);
 	if (!a)
 		return 0;
 	put(put(a->write + a->used, code, sizeof(code)), &target, 8);
@@ -236,12 +256,13 @@ static uint8_t *put_movabs(uint8_t *w, uint8_t rex, uint8_t op,
 	return put(w, &value, 8);
 }
 
-static void write_stub(struct site *site, uint8_t *w, unsigned long exec,
-		       const uint8_t *code, size_t size)
+/* Returns its size; the fast part is at *fast. */
+static size_t build_stub(const struct site *site, uint8_t *w,
+			 const uint8_t *code, size_t size, size_t *fast)
 {
 	static const uint8_t test[] = {0x41, 0x8b, 0x0b, 0xe3};
 	static const uint8_t jump[] = {0x41, 0xff, 0xe3};
-	static const uint8_t fast[] = {0x0f, 0x05, 0xff, 0x25, 0, 0, 0, 0};
+	static const uint8_t call[] = {0x0f, 0x05, 0xff, 0x25, 0, 0, 0, 0};
 	uint8_t *start = w, *skip;
 
 	w = put(put(w, marker, MARKER_SIZE), code, size);
@@ -252,16 +273,43 @@ static void write_stub(struct site *site, uint8_t *w, unsigned long exec,
 	w = put_movabs(w, 0x49, 0xbb, (unsigned long)mmun_live_entry);
 	w = put(w, jump, sizeof(jump));
 	*skip = w - (skip + 1);
-	site->fast = exec + (w - start);
-	w = put(w, fast, sizeof(fast));
-	put(w, &site->back, 8);
+	*fast = w - start;
+	w = put(put(w, call, sizeof(call)), &site->back, 8);
+	return w - start;
+}
+
+static bool holds(unsigned long stub, const uint8_t *code, size_t size)
+{
+	const uint8_t *p = (const void *)stub;
+
+	while (size--)
+		if (*p++ != *code++)
+			return false;
+	return true;
+}
+
+/* Where the stub is now; 0: no room. */
+static unsigned long place_stub(const struct site *site, const uint8_t *code,
+				size_t size)
+{
+	struct area *a;
+
+	/* The same library again, most likely. */
+	if (site->stub && holds(site->stub, code, size))
+		return site->stub;
+	a = area_near(arena_near, ARENA_SIZE, SLOT_SIZE);
+	if (!a)
+		return 0;
+	put(a->write + a->used, code, size);
+	a->used += SLOT_SIZE;
+	return (unsigned long)a->exec + a->used - SLOT_SIZE;
 }
 
 /*
  * A library may have been unloaded and another be loaded in its place: what
- * we knew of that address is stale then, and its slot is used again.
+ * we knew of that address is stale then.
  */
-static unsigned int slot_for(unsigned long address)
+static unsigned int index_of(unsigned long address)
 {
 	unsigned int i;
 
@@ -274,17 +322,23 @@ static unsigned int slot_for(unsigned long address)
 struct site *stub_make(unsigned long address, const uint8_t *code, size_t size,
 		       unsigned long from, unsigned long *target)
 {
-	unsigned int i = slot_for(address);
+	unsigned int i = index_of(address);
 	struct site *site = &mmun_sites[i];
-	unsigned long exec = (unsigned long)arena.exec + i * SLOT_SIZE;
+	uint8_t stub[SLOT_SIZE];
+	size_t length, fast;
 
 	if (i == SITES_MAX || size > 15)
 		return NULL;
-	*target = reach(from, exec + MARKER_SIZE);
+	*site = (struct site){
+		.address = address, .back = address + 2, .stub = site->stub};
+	length = build_stub(site, stub, code, size, &fast);
+	site->stub = place_stub(site, stub, length);
+	if (!site->stub)
+		return NULL;
+	site->fast = site->stub + fast;
+	*target = reach(from, site->stub + MARKER_SIZE);
 	if (!*target)
 		return NULL;
-	*site = (struct site){.address = address, .back = address + 2};
-	write_stub(site, arena.write + i * SLOT_SIZE, exec, code, size);
 	if (i == mmun_nr_sites)
 		mmun_nr_sites++;
 	return site;
