@@ -473,7 +473,7 @@ inline open_wait_one()
 			:: else
 			fi
 		}
-#ifdef JUMP
+#if defined(JUMP) && !defined(BUG_WAIT_NO_LOOK)
 		/* It looks for abandoned ones every now and then. */
 		atomic { !asleep || frame[0] == 0 -> asleep = false }
 #else
