@@ -12,12 +12,20 @@
 #endif
 #include <stddef.h>
 
+/* What a public header declares is visible, whatever the command line says. */
+#define MMUN_PUSH_VISIBLE _Pragma("GCC visibility push(default)")
+#define MMUN_POP_VISIBLE _Pragma("GCC visibility pop")
+
 #ifdef __cplusplus
-#define MMUN_BEGIN_DECLS extern "C" {
-#define MMUN_END_DECLS }
+#define MMUN_BEGIN_DECLS             \
+	MMUN_PUSH_VISIBLE extern "C" \
+	{
+#define MMUN_END_DECLS \
+	}              \
+	MMUN_POP_VISIBLE
 #else
-#define MMUN_BEGIN_DECLS
-#define MMUN_END_DECLS
+#define MMUN_BEGIN_DECLS MMUN_PUSH_VISIBLE
+#define MMUN_END_DECLS MMUN_POP_VISIBLE
 #endif
 
 #define mmun_unlikely(x) __builtin_expect(!!(x), 0)
