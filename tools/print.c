@@ -56,10 +56,14 @@ void result_name(int64_t result, char *buf, size_t size)
 
 void size_name(uint64_t bytes, char *buf)
 {
-	static const char units[] = "BKMGTPE";
+	static const char units[] = "BKMGT";
 	double v = (double)bytes;
 	int i = 0;
 
+	if (bytes >= WHOLE_SPACE) {
+		strcpy(buf, "all");
+		return;
+	}
 	for (; v >= 1023.5 && units[i + 1]; i++)
 		v /= 1024;
 	snprintf(buf, 16, i && v < 9.95 ? "%.1f%c" : "%.0f%c", v, units[i]);

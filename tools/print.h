@@ -33,7 +33,10 @@ void print_attach(struct printer *p, const struct ring_attach *attach);
 const char *event_name(unsigned int event);
 /* "-EINVAL", or "-4095" where the number has no name. */
 void result_name(int64_t result, char *buf, size_t size);
-/* "4.0K", "2.0M", "128T"; buf of 16 bytes. */
+/* Longer ranges are the whole address space: no number of bytes is lost. */
+#define WHOLE_SPACE (1ull << 46)
+
+/* "4.0K", "2.0M", "all"; buf of 16 bytes. */
 void size_name(uint64_t bytes, char *buf);
 void print_json_string(FILE *out, const char *s);
 

@@ -10,9 +10,6 @@
 #include "print.h"
 #include "summary.h"
 
-/* Longer ranges are the whole address space: no number of bytes lost. */
-#define WHOLE (1ull << 46)
-
 static uint64_t now_ns(void)
 {
 	struct timespec t;
@@ -57,7 +54,7 @@ void summary_add(struct summary *s, const struct ring_op *op, uint64_t ticks)
 		return;
 	}
 	for (int i = 0; i < op->nr_ranges; i++)
-		if (op->end[i] - op->start[i] < WHOLE)
+		if (op->end[i] - op->start[i] < WHOLE_SPACE)
 			o->bytes += op->end[i] - op->start[i];
 }
 

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Compare what strace saw with what mmun trace announced, in the same run.
 
-vs-strace.py STRACE-LOG JSON LIBMMUN
+vs-strace.py STRACE-LOG JSON LIBMMUN MINIMUM
 
-STRACE-LOG was written by "strace -f -i -y -o", JSON by "mmun trace --json"
+At least MINIMUM calls must have been compared. STRACE-LOG was written by "strace -f -i -y -o", JSON by "mmun trace --json"
 inside of it. Every call that took pages away must have been announced with the
 range that the kernel acted on, worked out here from the arguments alone. Calls
 of a thread are matched in their order, by name and range: the instruction
@@ -247,7 +247,7 @@ def left_out_is_noticed(wanted, seen, used):
     return True
 
 
-def main(log, path, library):
+def main(log, path, library, minimum):
     with open(path, encoding='ascii') as lines:
         events = [json.loads(line) for line in lines]
     wanted = Run(log, events, library).read()
@@ -257,7 +257,10 @@ def main(log, path, library):
         print('not announced:', text)
     print(f'{len(used)} calls compared, {len(missing)} not announced, '
           f'{events[-1]["lost"]} records lost')
-    if missing or not used or events[-1]['lost']:
+    if missing or len(used) < int(minimum) or events[-1]['lost']:
+        return 1
+    if not events[-1]['images']:
+        print('no program image was traced')
         return 1
     return 0 if left_out_is_noticed(wanted, seen, used) else 1
 
