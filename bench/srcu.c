@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* bench/srcu.c - see pairs.h */
+#include "bench/pairs.h"
+
+#include "bench/side.h"
+#include "core/srcu.h"
+
+static struct srcu_struct srcu;
+
+__attribute__((visibility("default"))) double srcu_pair(unsigned int n)
+{
+	sys_init();
+	return BENCH_BATCH(n, srcu_read_unlock(&srcu, srcu_read_lock(&srcu)));
+}
+
+__attribute__((visibility("default"))) double srcu_sync(unsigned int n)
+{
+	sys_init();
+	return BENCH_BATCH(n, srcu_synchronize(&srcu));
+}
