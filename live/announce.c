@@ -6,6 +6,7 @@
  * ordinary code; in whatever context the system call was made.
  */
 #include <errno.h>
+#include <sys/mman.h>
 
 #include "live/live.h"
 
@@ -27,6 +28,16 @@ static unsigned long stack_top(unsigned long sp)
 	return word;
 }
 
+static void fill_ranges(struct live_call *call)
+{
+	unsigned int i;
+
+	call->op.nr_ranges = call->change.nr;
+	for (i = 0; i < call->change.nr; i++)
+		fill_range(&call->op.ranges[i], &call->change.range[i]);
+}
+
+/* What only observers want to know. */
 static void fill_op(struct live_call *call)
 {
 	const struct live_frame *f = call->frame;
@@ -34,10 +45,6 @@ static void fill_op(struct live_call *call)
 	unsigned int i;
 
 	op->name = call->how->name;
-	op->nr = f->nr;
-	op->nr_ranges = call->change.nr;
-	for (i = 0; i < call->change.nr; i++)
-		fill_range(&op->ranges[i], &call->change.range[i]);
 	for (i = 0; i < 6; i++)
 		op->args[i] = f->args[i];
 	op->site = f->site->address;
@@ -67,24 +74,30 @@ static void resolve(struct live_call *call)
 	}
 }
 
-static void tell_before(const struct mmun_op *op)
+static void tell_before(struct live_call *call)
 {
 	struct mmun_observer *obs =
 		__atomic_load_n(&mmun_live_observers, __ATOMIC_ACQUIRE);
 
-	for (; obs && op->nr_ranges; obs = obs->next)
+	/* Those who come later are not told the end of this one either. */
+	call->observers = obs;
+	if (!obs || !call->op.nr_ranges)
+		return;
+	fill_op(call);
+	for (; obs; obs = obs->next)
 		if (obs->before)
-			obs->before(obs, op);
+			obs->before(obs, &call->op);
 }
 
-static void tell_after(const struct mmun_op *op)
+static void tell_after(struct live_call *call)
 {
-	struct mmun_observer *obs =
-		__atomic_load_n(&mmun_live_observers, __ATOMIC_ACQUIRE);
+	struct mmun_observer *obs = call->observers;
 
-	for (; obs && op->nr_ranges; obs = obs->next)
+	if (!call->op.nr_ranges)
+		return;
+	for (; obs; obs = obs->next)
 		if (obs->after)
-			obs->after(obs, op);
+			obs->after(obs, &call->op);
 }
 
 static struct open *record(const struct live_call *call, unsigned int i)
@@ -100,7 +113,8 @@ void live_announce_begin(struct live_call *call)
 
 	if (call->how->resolve && call->change.nr)
 		resolve(call);
-	fill_op(call);
+	fill_ranges(call);
+	op->nr = call->frame->nr;
 	for (i = 0; i < op->nr_ranges; i++) {
 		call->seq[i] = 0;
 		if (mm_may_hit(&mmun_self, op->ranges[i].start,
@@ -108,7 +122,7 @@ void live_announce_begin(struct live_call *call)
 			open_begin(&mmun_self, record(call, i), &op->ranges[i],
 				   &call->seq[i]);
 	}
-	tell_before(op);
+	tell_before(call);
 	errno = saved;
 }
 
@@ -125,18 +139,28 @@ static bool nothing_changed(const struct live_call *call)
 	return !call->how->untouched || call->how->untouched(args, result);
 }
 
-/* mmap() and mprotect() that succeeded. */
+/* Of mmap(), mprotect() and pkey_mprotect() the third argument. */
+static bool made_executable(const struct live_call *call)
+{
+	long nr = call->op.nr;
+
+	return (nr == SYS_mmap || nr == SYS_mprotect ||
+		nr == SYS_pkey_mprotect) &&
+	       (call->frame->args[2] & PROT_EXEC);
+}
+
+/* Look at it, and at what could not be looked at before. */
 static void new_text(const struct live_call *call)
 {
-	const struct mmun_op *op = &call->op;
-	unsigned long start = op->nr == SYS_mmap ? (unsigned long)op->result
-						 : op->args[0];
+	const unsigned long *args = call->frame->args;
+	unsigned long start = args[0];
 
-	if (op->result < 0 && op->result >= -4095)
+	if (call->op.result < 0 && call->op.result >= -4095)
 		return;
-	if (op->nr == SYS_mmap || op->nr == SYS_mprotect ||
-	    op->nr == SYS_pkey_mprotect)
-		live_text_changed(start, start + page_align(op->args[1]));
+	if (call->op.nr == SYS_mmap)
+		start = call->op.result;
+	if (made_executable(call))
+		live_text_changed(start, start + page_align(args[1]));
 	else
 		live_text_changed(0, 0);
 }
@@ -151,7 +175,7 @@ void live_announce_end(struct live_call *call)
 	for (i = 0; i < op->nr_ranges; i++)
 		if (failed)
 			op->ranges[i].flags |= MMU_NOTIFIER_RANGE_FAILED;
-	tell_after(op);
+	tell_after(call);
 	for (i = op->nr_ranges; i--;)
 		open_end(&mmun_self, record(call, i), &op->ranges[i],
 			 call->seq[i]);
@@ -163,8 +187,9 @@ void live_announce_end(struct live_call *call)
 /* exit_group(): the document's exit_mmap(). */
 void live_announce_exit(struct live_call *call)
 {
-	fill_op(call);
-	tell_before(&call->op);
+	fill_ranges(call);
+	call->op.nr = call->frame->nr;
+	tell_before(call);
 	mmun_notifier_invalidate_all(mm_self(), 0);
 	mmun_notifier_release(mm_self());
 }

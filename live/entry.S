@@ -124,10 +124,8 @@ mmun_live_entry:
 	.size	mmun_live_entry, .-mmun_live_entry
 
 /*
- * void mmun_live_on_stack(void *top, void *xsave, void (*fn)(void *), void *arg)
- *
- * Save the vector state at xsave (64-aligned, mmun_live_xsave_size bytes),
- * run fn(arg) below top, put the state back.
+ * void mmun_live_on_stack(void *top, void (*fn)(void *), void *arg): run
+ * fn(arg) on the stack below top, 16-aligned.
  */
 	.globl	mmun_live_on_stack
 	.hidden	mmun_live_on_stack
@@ -140,40 +138,59 @@ mmun_live_on_stack:
 	.cfi_offset %rbp, -16
 	mov	%rsp, %rbp
 	.cfi_def_cfa_register %rbp
-	push	%rbx
-	.cfi_offset %rbx, -24
-	mov	%rsi, %rbx
-	mov	%rdx, %r8
 	mov	%rdi, %rsp
+	mov	%rdx, %rdi
+	call	*%rsi
+	leave
+	.cfi_def_cfa %rsp, 8
+	ret
+	.cfi_endproc
+	.size	mmun_live_on_stack, .-mmun_live_on_stack
+
+/*
+ * void mmun_live_save_vectors(void *area), void mmun_live_load_vectors(...):
+ * 64-aligned, mmun_live_xsave_size bytes.
+ */
+	.globl	mmun_live_save_vectors
+	.hidden	mmun_live_save_vectors
+	.type	mmun_live_save_vectors, @function
+	.p2align 4
+mmun_live_save_vectors:
+	.cfi_startproc
 	mov	mmun_live_xsave_mask(%rip), %eax
 	mov	mmun_live_xsave_mask+4(%rip), %edx
 	test	%eax, %eax
 	jz	1f
 	/* xsavec leaves the reserved part of the header as it was. */
-	xor	%edi, %edi
-	mov	%rdi, 528(%rbx)
-	mov	%rdi, 536(%rbx)
-	mov	%rdi, 544(%rbx)
-	mov	%rdi, 552(%rbx)
-	mov	%rdi, 560(%rbx)
-	mov	%rdi, 568(%rbx)
-	xsavec	(%rbx)
-	mov	%rcx, %rdi
-	call	*%r8
-	mov	mmun_live_xsave_mask(%rip), %eax
-	mov	mmun_live_xsave_mask+4(%rip), %edx
-	xrstor	(%rbx)
-	jmp	2f
-1:	fxsave64 (%rbx)
-	mov	%rcx, %rdi
-	call	*%r8
-	fxrstor64 (%rbx)
-2:	mov	-8(%rbp), %rbx
-	mov	%rbp, %rsp
-	pop	%rbp
-	.cfi_def_cfa %rsp, 8
+	xor	%ecx, %ecx
+	mov	%rcx, 528(%rdi)
+	mov	%rcx, 536(%rdi)
+	mov	%rcx, 544(%rdi)
+	mov	%rcx, 552(%rdi)
+	mov	%rcx, 560(%rdi)
+	mov	%rcx, 568(%rdi)
+	xsavec	(%rdi)
+	ret
+1:	fxsave64 (%rdi)
 	ret
 	.cfi_endproc
-	.size	mmun_live_on_stack, .-mmun_live_on_stack
+	.size	mmun_live_save_vectors, .-mmun_live_save_vectors
+
+	.globl	mmun_live_load_vectors
+	.hidden	mmun_live_load_vectors
+	.type	mmun_live_load_vectors, @function
+	.p2align 4
+mmun_live_load_vectors:
+	.cfi_startproc
+	mov	mmun_live_xsave_mask(%rip), %eax
+	mov	mmun_live_xsave_mask+4(%rip), %edx
+	test	%eax, %eax
+	jz	1f
+	xrstor	(%rdi)
+	ret
+1:	fxrstor64 (%rdi)
+	ret
+	.cfi_endproc
+	.size	mmun_live_load_vectors, .-mmun_live_load_vectors
 
 	.section .note.GNU-stack, "", @progbits

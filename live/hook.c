@@ -19,7 +19,9 @@
 /* What hook.c, entry.S and a signal at the wrong moment need below sp. */
 #define FRAME_REACH (RED_ZONE + F_SIZE + 1024)
 
-void mmun_live_on_stack(void *top, void *xsave, void (*fn)(void *), void *arg);
+void mmun_live_on_stack(void *top, void (*fn)(void *), void *arg);
+void mmun_live_save_vectors(void *area);
+void mmun_live_load_vectors(const void *area);
 
 /* Known to entry.S. No mask: the processor has no xsavec. */
 uint64_t mmun_live_xsave_mask;
@@ -98,8 +100,7 @@ static void on_stack_of(struct live_call *call, void (*fn)(struct live_call *))
 
 	if (sp < top && top - sp < STACK_SIZE)
 		top = (sp - 512) & ~63ul;
-	mmun_live_on_stack((void *)top, xsave_area(call), (void (*)(void *))fn,
-			   call);
+	mmun_live_on_stack((void *)top, (void (*)(void *))fn, call);
 }
 
 /* ---- before ---- */
@@ -173,6 +174,18 @@ static void prepare(struct live_frame *f, struct live_call *call,
 	f->call = call;
 }
 
+/*
+ * The vector state is saved here and loaded when the other half is over:
+ * nobody needs it in between, and moving it is the dearest part of a hit.
+ */
+static void begin(struct live_frame *f, struct live_call *call,
+		  const struct live_op *op, const struct live_change *c)
+{
+	prepare(f, call, op, c);
+	mmun_live_save_vectors(xsave_area(call));
+	on_stack_of(call, live_announce_begin);
+}
+
 static bool claimed_all(const struct live_frame *f, const struct live_change *c)
 {
 	return f->open[0] && (c->nr < 2 || f->open[1]);
@@ -184,9 +197,11 @@ static long announce(struct live_frame *f, const struct live_op *op,
 {
 	struct live_call *call = call_of(f->open[0], (unsigned long)f);
 
-	prepare(f, call, op, c);
-	on_stack_of(call, live_announce_begin);
-	return own_stack ? LIVE_RESUME : LIVE_HIT;
+	begin(f, call, op, c);
+	if (!own_stack)
+		return LIVE_HIT;
+	mmun_live_load_vectors(xsave_area(call));
+	return LIVE_RESUME;
 }
 
 /*
@@ -229,7 +244,9 @@ static long ends(struct live_frame *f, const struct live_op *op,
 	}
 	call = call_of(f->open[0], (unsigned long)f);
 	prepare(f, call, op, c);
+	mmun_live_save_vectors(xsave_area(call));
 	on_stack_of(call, live_announce_exit);
+	mmun_live_load_vectors(xsave_area(call));
 	unclaim(f, c);
 	return LIVE_RESUME;
 }
@@ -268,8 +285,7 @@ void mmun_live_pre_own(struct live_frame *f, struct live_call *call)
 	struct live_change c = {0};
 
 	op->decode(f->args, &c);
-	prepare(f, call, op, &c);
-	on_stack_of(call, live_announce_begin);
+	begin(f, call, op, &c);
 }
 
 /* ---- after ---- */
@@ -293,10 +309,12 @@ void mmun_live_post(struct live_frame *f, long result)
 
 	if (call->how->kind == LIVE_FORK && !result) {
 		post_child(f);
+		mmun_live_load_vectors(xsave_area(call));
 		return;
 	}
 	call->op.result = result;
 	on_stack_of(call, live_announce_end);
+	mmun_live_load_vectors(xsave_area(call));
 	/* The call is gone as soon as the record is. */
 	open_close(&mmun_self, f->open[0]);
 	if (claimed > 1)

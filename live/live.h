@@ -95,6 +95,7 @@ struct live_call {
 	struct live_change change;
 	struct mmun_op op;
 	unsigned long seq[LIVE_RANGES];
+	struct mmun_observer *observers; /* those who were told */
 	unsigned int claimed; /* records; change.nr may become smaller */
 } __attribute__((aligned(64)));
 

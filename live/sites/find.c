@@ -17,6 +17,8 @@
 
 #define JUMP_SIZE 5
 #define SHORT_REACH 126
+/* How far behind the end of a function its code may go on. */
+#define SLACK 16
 
 /* What is known about rax at the syscall. */
 struct origin {
@@ -40,21 +42,33 @@ static void follow(struct walk *w, const struct insn *in)
 		w->origin = (struct origin){in->rax, in->imm, in->src};
 }
 
-static bool walk_to(const struct function *f, unsigned long address,
-		    struct walk *w)
+enum walked { WALK_THERE, WALK_PAST, WALK_LOST };
+
+/*
+ * Decode from the start of the function. libc's clone() ends the description
+ * of its frame right before the syscall (the child has no caller), so go on
+ * for a few instructions behind the end.
+ */
+static enum walked walk_to(const struct function *f, unsigned long address,
+			   struct walk *w)
 {
 	unsigned long at = f->start;
+	unsigned long limit = f->end > address ? f->end : address + 2;
 
 	*w = (struct walk){.origin = {.rax = INSN_RAX_LOST}};
 	while (at < address) {
-		if (!insn_decode((const void *)at, (const void *)f->end,
+		if (at >= f->end && w->last.flow == INSN_END)
+			return WALK_LOST;
+		if (!insn_decode((const void *)at, (const void *)limit,
 				 &w->last))
-			return false;
+			return WALK_LOST;
 		w->last_at = at;
 		at += w->last.len;
 		follow(w, &w->last);
 	}
-	return at == address && w->last.len;
+	if (at > address)
+		return WALK_PAST;
+	return w->last.len ? WALK_THERE : WALK_LOST;
 }
 
 enum number { NUMBER_OURS, NUMBER_OTHER, NUMBER_ANY };
@@ -138,6 +152,17 @@ static bool in_short_reach(unsigned long gap, unsigned long address)
 	return d >= -SHORT_REACH && d <= SHORT_REACH;
 }
 
+/* Another site may have been promised it, though nothing is written yet. */
+static bool is_taken(unsigned long gap)
+{
+	unsigned int i;
+
+	for (i = 0; i < mmun_nr_sites; i++)
+		if (mmun_sites[i].gap.size && mmun_sites[i].gap.address == gap)
+			return true;
+	return false;
+}
+
 /*
  * Padding behind an instruction that never goes on, inside a function or
  * between it and the next: nothing can get there but a jump, and we look for
@@ -156,7 +181,7 @@ static unsigned long find_gap(const struct function *f, unsigned long limit,
 		    !in_short_reach(at, address))
 			continue;
 		if (padding(at, at < f->end ? f->end : limit) >= JUMP_SIZE &&
-		    !is_target(f, at, at + JUMP_SIZE))
+		    !is_taken(at) && !is_target(f, at, at + JUMP_SIZE))
 			return at;
 	}
 	return 0;
@@ -210,13 +235,20 @@ enum site_verdict site_examine(const struct image *img, unsigned long address,
 {
 	struct function f;
 	struct walk w;
+	enum walked walked;
 	enum number n;
 
 	if (is_done(address))
 		return SITE_DONE;
 	if (is_redirected(address))
 		return SITE_UNPATCHABLE;
-	if (!image_function(img, address, &f) || !walk_to(&f, address, &w))
+	walked = image_function(img, address - SLACK, address, &f)
+			 ? walk_to(&f, address, &w)
+			 : WALK_LOST;
+	/* Half of another instruction, or a constant in it. */
+	if (walked == WALK_PAST)
+		return SITE_OTHER;
+	if (walked == WALK_LOST)
 		return is_libc ? SITE_OTHER : SITE_UNPATCHABLE;
 	n = number_of(&f, &w.origin, is_libc);
 	if (n == NUMBER_OTHER)

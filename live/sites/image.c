@@ -94,8 +94,8 @@ static bool entry(const struct image *img, size_t i, struct function *f)
 	return true;
 }
 
-bool image_function(const struct image *img, unsigned long address,
-		    struct function *f)
+bool image_function(const struct image *img, unsigned long until,
+		    unsigned long address, struct function *f)
 {
 	size_t lo = 0, hi;
 	long key;
@@ -112,7 +112,7 @@ bool image_function(const struct image *img, unsigned long address,
 		else
 			hi = mid;
 	}
-	return lo && entry(img, lo - 1, f) && address < f->end;
+	return lo && entry(img, lo - 1, f) && until < f->end;
 }
 
 bool image_neighbour(const struct image *img, const struct function *f, int by,

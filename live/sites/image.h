@@ -46,9 +46,9 @@ struct function {
 	size_t index;
 };
 
-/* The function that contains address. */
-bool image_function(const struct image *img, unsigned long address,
-		    struct function *f);
+/* The function that begins at or before address and reaches behind until. */
+bool image_function(const struct image *img, unsigned long until,
+		    unsigned long address, struct function *f);
 /* The one before or behind it in the table. */
 bool image_neighbour(const struct image *img, const struct function *f, int by,
 		     struct function *n);
