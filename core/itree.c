@@ -226,15 +226,20 @@ static void update_finish(struct update *u, struct srcu_struct *srcu,
 	pool_put_list(u->stock);
 	if (t->nr_retired < 64) /* asking costs more than a few nodes */
 		return;
-	if (t->waiting) {
-		if (!srcu_poll(srcu, t->waiting_cookie))
-			return;
-		pool_put_list(t->waiting);
-	}
-	t->waiting = t->retired;
-	t->waiting_cookie = srcu_start_poll(srcu);
-	t->retired = NULL;
+	if (t->waiting && !srcu_poll(srcu, t->waiting_cookie))
+		return;
+	/*
+	 * A fork in between must not leave a node on two lists of the child
+	 * (whose memory is a copy of ours at one moment): rather on none.
+	 */
+	n = t->waiting;
+	__atomic_store_n(&t->waiting, NULL, __ATOMIC_RELEASE);
+	pool_put_list(n);
+	n = t->retired;
+	__atomic_store_n(&t->retired, NULL, __ATOMIC_RELEASE);
 	t->nr_retired = 0;
+	t->waiting_cookie = srcu_start_poll(srcu);
+	__atomic_store_n(&t->waiting, n, __ATOMIC_RELEASE);
 }
 
 /* ---- insertion ---- */

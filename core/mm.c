@@ -11,6 +11,7 @@
 #include <mmun/workqueue.h>
 
 #include "core/debug.h"
+#include "core/open.h"
 
 /*
  * All of it lies on pages that read as zero in a forked child: no subscriber,
@@ -140,8 +141,17 @@ void *mmun_mm_private(const struct mm_struct *mm)
 	return to_mm(mm)->private_data;
 }
 
+/* MMUN_DEBUG: what a callback of an mm must not do with it. */
+static void not_from_callback(int misuse_class, const char *what,
+			      struct mm_struct *mm)
+{
+	if (unlikely(mmun_process.debug) && open_in_callback(to_mm(mm)))
+		misuse_report(misuse_class, what, mm);
+}
+
 void mmun_mmget(struct mm_struct *mm)
 {
+	not_from_callback(19, "mmget() from a callback of the mm", mm);
 	if (!mm_is_self(to_mm(mm)))
 		__atomic_fetch_add(&to_mm(mm)->users, 1, __ATOMIC_RELAXED);
 }
@@ -165,11 +175,13 @@ void mmun_mmput(struct mm_struct *mm)
 {
 	struct mm *m = to_mm(mm);
 
+	not_from_callback(6, "mmput() from a callback of the mm", mm);
 	if (mm_is_self(m) || __atomic_sub_fetch(&m->users, 1, __ATOMIC_ACQ_REL))
 		return;
 	/* The document's exit_mmap(): first all references, then release. */
 	mmu_notifier(invalidate_all, mm, 0);
-	mmu_notifier_release(mm);
+	/* Also where nobody has registered: from now on nobody can. */
+	mmun_notifier_release(mm);
 	mmun_mmdrop(mm);
 }
 
@@ -186,6 +198,8 @@ void mmun_mmdrop(struct mm_struct *mm)
 	if (mm_is_self(m) || __atomic_sub_fetch(&m->count, 1, __ATOMIC_ACQ_REL))
 		return;
 	srcu_synchronize(&m->v.srcu);
+	if (unlikely(mmun_process.debug) && open_overlaps(m, 0, ~0ul))
+		misuse_report(4, "mm freed with a begin that has no end", mm);
 	itree_destroy(&m->itree);
 	sys_free(m, sizeof(*m));
 }
@@ -194,6 +208,7 @@ void mmun_mmdrop(struct mm_struct *mm)
 
 void mmun_mmap_read_lock(struct mm_struct *mm)
 {
+	not_from_callback(7, "mmap_lock taken in a callback of the mm", mm);
 	sys_read_lock(&to_mm(mm)->v.mmap_lock);
 }
 
@@ -209,6 +224,7 @@ void mmun_mmap_read_unlock(struct mm_struct *mm)
 
 void mmun_mmap_write_lock(struct mm_struct *mm)
 {
+	not_from_callback(7, "mmap_lock taken in a callback of the mm", mm);
 	sys_write_lock(&to_mm(mm)->v.mmap_lock);
 }
 

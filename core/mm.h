@@ -40,7 +40,8 @@ struct open {
 	void *tag;	   /* range->owner */
 	uint16_t event;
 	uint16_t flags;
-	uint32_t stamp; /* order among the macro begins of one thread */
+	uint32_t stamp;	  /* order among the macro begins of one thread */
+	uint32_t section; /* SRCU section of its raiser, for the reaper; or 0 */
 } __attribute__((aligned(64)));
 
 /* The part of an mm that no child may inherit; page aligned, wiped on fork. */
@@ -120,14 +121,29 @@ static inline struct mmu_notifier *mmu_notifier_entry(struct hlist_node *n)
 	     mn; mn = mmu_notifier_entry(                                   \
 			 __atomic_load_n(&mn->hlist.next, __ATOMIC_ACQUIRE)))
 
-/* Was mn there, and known to be, before the begin numbered seq? */
-static inline bool mmu_notifier_born_before(const struct mmu_notifier *mn,
+/*
+ * The number of a subscription, drawn by whoever needs it first: itself, or a
+ * begin that meets it without one. So a begin that passed it by has a smaller
+ * number than it for ever, and its end passes it by as well.
+ */
+static inline unsigned long mm_number(struct mm *m, unsigned long *born)
+{
+	unsigned long n, b = __atomic_load_n(born, __ATOMIC_ACQUIRE);
+
+	if (likely(b))
+		return b;
+	n = mm_next_seq(m);
+	return __atomic_compare_exchange_n(born, &b, n, false, __ATOMIC_SEQ_CST,
+					   __ATOMIC_ACQUIRE)
+		       ? n
+		       : b;
+}
+
+/* Is mn to be told of the begin numbered seq? */
+static inline bool mmu_notifier_born_before(struct mmu_notifier *mn,
 					    unsigned long seq)
 {
-	/* Pairs with the release store in register. */
-	unsigned long born = __atomic_load_n(&mn->born, __ATOMIC_ACQUIRE);
-
-	return born && (long)(seq - born) > 0;
+	return (long)(seq - mm_number(to_mm(mn->mm), &mn->born)) > 0;
 }
 
 /* Recompute the hull around a change of the index; lock held. */

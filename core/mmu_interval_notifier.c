@@ -40,9 +40,24 @@
 #define MAGIC_INSERTED 0x6d6d75006d690000ul
 #define ALL_EVENTS (~0ul)
 
-static unsigned long magic(void)
+/*
+ * Subscriptions to mm_self() belong to one process; those to a managed mm are
+ * inherited by a forked child together with the mm.
+ */
+static unsigned long magic(const struct mmu_interval_notifier *mni)
 {
-	return MAGIC_INSERTED ^ mmun_process.fork_gen;
+	return MAGIC_INSERTED ^
+	       (mni->mm == &mmun_self.pub ? mmun_process.fork_gen : 0);
+}
+
+static bool is_inserted(const struct mmu_interval_notifier *mni)
+{
+	return __atomic_load_n(&mni->magic, __ATOMIC_RELAXED) == magic(mni);
+}
+
+static void set_magic(struct mmu_interval_notifier *mni, unsigned long value)
+{
+	__atomic_store_n(&mni->magic, value, __ATOMIC_RELAXED);
 }
 
 static int check_insert(const struct mmu_interval_notifier *mni,
@@ -101,7 +116,6 @@ int mmun_interval_insert(struct mmu_interval_notifier *mni,
 			 const struct mmu_interval_notifier_ops *ops,
 			 const struct mmu_interval_options *options)
 {
-	unsigned long born;
 	struct mm *m;
 	int rc = check_insert(mni, mm, start, length, ops);
 
@@ -114,7 +128,7 @@ int mmun_interval_insert(struct mmu_interval_notifier *mni,
 	if (rc)
 		return rc;
 	mm_run_deferred(false);
-	if (mni->magic == magic()) {
+	if (is_inserted(mni)) {
 		misuse(11, "subscription inserted twice", mni);
 		return -EEXIST;
 	}
@@ -127,15 +141,18 @@ int mmun_interval_insert(struct mmu_interval_notifier *mni,
 	mni->events = options && options->events
 			      ? options->events | 1ul << MMU_NOTIFY_RELEASE
 			      : ALL_EVENTS;
+	if (!(mni->events >> MMU_NOTIFY_CLEAR & 1) ||
+	    !(mni->events >> MMU_NOTIFY_UNMAP & 1))
+		misuse(15, "subscription does not hear of UNMAP and CLEAR",
+		       mni);
+	/* Before it is published: the first begin that meets it writes it. */
+	mni->invalidate_seq = mm_next_seq(m);
 	rc = publish(mni, m);
 	if (rc)
 		return rc;
-	mni->magic = magic();
+	set_magic(mni, magic(mni));
 	mmun_mmgrab(mm);
-	born = mm_next_seq(m);
-	__atomic_store_n(&mni->invalidate_seq, born, __ATOMIC_RELAXED);
-	/* Pairs with the acquire load in told(). */
-	__atomic_store_n(&mni->born, born, __ATOMIC_SEQ_CST);
+	mm_number(m, &mni->born);
 	return 0;
 }
 
@@ -145,7 +162,7 @@ int mmun_interval_remove(struct mmu_interval_notifier *mni)
 	struct mm *m;
 	int rc;
 
-	if (!mni || mni->magic != magic()) {
+	if (!mni || !is_inserted(mni)) {
 		misuse(mni && mni->magic ? 17 : 11,
 		       "remove of a subscription that is not inserted here",
 		       mni);
@@ -161,14 +178,14 @@ int mmun_interval_remove(struct mmu_interval_notifier *mni)
 	rc = itree_remove(&m->itree, &m->v.srcu, mni);
 	if (!rc) {
 		mm_hull_update(m);
-		mni->magic = 0;
+		set_magic(mni, 0);
 	}
 	sys_mutex_unlock(&m->v.lock, &old);
 	if (rc)
 		return rc;
-	srcu_synchronize(&m->v.srcu);
-	mmun_mmdrop(mni->mm);
+	open_synchronize(m);
 	mni->mm = NULL;
+	mmun_mmdrop(&m->pub);
 	return 0;
 }
 
@@ -183,6 +200,9 @@ unsigned long mmun_interval_read_begin(struct mmu_interval_notifier *mni)
 	struct mm *m = to_mm(mni->mm);
 	unsigned long seq = read_seq(mni);
 
+	if (unlikely(mmun_process.debug) && !is_inserted(mni))
+		misuse_report(11, "read_begin of what is not inserted here",
+			      mni);
 	/* Full barrier: pairs with the claim of a record. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	switch (open_overlaps(m, mni->start, mni->last)) {

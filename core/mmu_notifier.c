@@ -3,12 +3,16 @@
  * core/mmu_notifier.c - class 1: the list of notifiers of an mm, and the
  * entry points of those who raise events.
  *
- * Life of a notifier: magic tells, and belongs to one process (fork_gen), so
- * that a forked child does not take its parent's registrations for its own.
+ * Life of a notifier, in its magic:
  *
- *	0 ----register---> REGISTERED --unregister, put--> 0
- *			       |
- *			       +-------release-------> RELEASED --> 0
+ *	0 ----register---> REGISTERED --unregister--> 0
+ *			      |  |
+ *			      |  +-put--> PUT --free_notifier--> 0
+ *			      +-release-> RELEASED
+ *
+ * A registration with mm_self() belongs to one process (fork_gen), so that a
+ * forked child does not take its parent's for its own; one with a managed mm
+ * is inherited together with the mm.
  *
  * RELEASED is there so that mmu_notifier_unregister() after (or from) release
  * is the harmless no-op that the document promises (D8).
@@ -25,10 +29,25 @@
 
 #define MAGIC_REGISTERED 0x6d6d75006e310000ul
 #define MAGIC_RELEASED 0x6d6d75006e320000ul
+#define MAGIC_PUT 0x6d6d75006e330000ul
 
-static unsigned long magic(unsigned long state)
+static unsigned long magic(const struct mmu_notifier *mn, unsigned long state)
 {
-	return state ^ mmun_process.fork_gen;
+	bool local = state == MAGIC_PUT || mn->mm == &mmun_self.pub;
+
+	return state ^ (local ? mmun_process.fork_gen : 0);
+}
+
+static bool is(const struct mmu_notifier *mn, unsigned long state)
+{
+	return __atomic_load_n(&mn->magic, __ATOMIC_RELAXED) ==
+	       magic(mn, state);
+}
+
+static void set_state(struct mmu_notifier *mn, unsigned long state)
+{
+	__atomic_store_n(&mn->magic, state ? magic(mn, state) : 0,
+			 __ATOMIC_RELAXED);
 }
 
 /* ---- registration ---- */
@@ -60,12 +79,12 @@ static int publish(struct mmu_notifier *mn, struct mm *m)
 	sys_mutex_lock(&m->v.lock, &old);
 	if (m->dying) {
 		rc = -ESRCH;
-	} else if (mn->magic == magic(MAGIC_REGISTERED)) {
+	} else if (is(mn, MAGIC_REGISTERED) || is(mn, MAGIC_PUT)) {
 		misuse(11, "notifier registered twice", mn);
 		rc = -EEXIST;
 	} else {
 		mn->mm = &m->pub;
-		mn->magic = magic(MAGIC_REGISTERED);
+		set_state(mn, MAGIC_REGISTERED);
 		mn->born = 0;
 		mm_hull_widen(m, 0, ~0ul);
 		hlist_add_head_rcu(&mn->hlist, &m->pub.mmu_notifier.head);
@@ -92,7 +111,8 @@ int mmun_notifier_register_locked(struct mmu_notifier *mn, struct mm_struct *mm)
 		return rc;
 	mmun_mmgrab(mm);
 	/* Full barrier, then look at the records: see open.h. */
-	__atomic_store_n(&mn->born, mm_next_seq(m), __ATOMIC_SEQ_CST);
+	mm_number(m, &mn->born);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	open_wait(m, 0, ~0ul);
 	return 0;
 }
@@ -112,17 +132,16 @@ int mmun_notifier_register(struct mmu_notifier *mn, struct mm_struct *mm)
 
 /* Take mn off its list; false if it is not on one. */
 static bool unlink_notifier(struct mmu_notifier *mn, struct mm *m,
-			    unsigned long new_magic)
+			    unsigned long state)
 {
 	struct sys_sigset old;
 	bool linked;
 
 	sys_mutex_lock(&m->v.lock, &old);
-	linked = mn->magic == magic(MAGIC_REGISTERED) &&
-		 !hlist_unhashed(&mn->hlist);
+	linked = is(mn, MAGIC_REGISTERED) && !hlist_unhashed(&mn->hlist);
 	if (linked) {
 		hlist_del_init_rcu(&mn->hlist);
-		mn->magic = new_magic;
+		set_state(mn, state);
 		mm_hull_update(m);
 	}
 	sys_mutex_unlock(&m->v.lock, &old);
@@ -132,14 +151,14 @@ static bool unlink_notifier(struct mmu_notifier *mn, struct mm *m,
 /* Nothing registered: after release that is fine, otherwise a mistake. */
 static int unregister_released(struct mmu_notifier *mn, struct mm *m)
 {
-	if (mn->magic != magic(MAGIC_RELEASED)) {
+	if (!is(mn, MAGIC_RELEASED)) {
 		misuse(mn->magic ? 17 : 11,
 		       "unregister of a notifier that is not registered here",
 		       mn);
 		return -ENOENT;
 	}
 	if (!open_in_callback(m)) /* else we are release() itself */
-		srcu_synchronize(&m->v.srcu);
+		open_synchronize(m);
 	return 0;
 }
 
@@ -150,7 +169,7 @@ int mmun_notifier_unregister(struct mmu_notifier *mn, struct mm_struct *mm)
 	if (!mn || !mm)
 		return -EINVAL;
 	m = to_mm(mm);
-	if (mn->magic != magic(MAGIC_REGISTERED))
+	if (!is(mn, MAGIC_REGISTERED))
 		return unregister_released(mn, m);
 	if (mn->mm != mm) {
 		misuse(18, "unregister with another mm", mn);
@@ -167,7 +186,7 @@ int mmun_notifier_unregister(struct mmu_notifier *mn, struct mm_struct *mm)
 		return unregister_released(mn, m);
 	}
 	mmun_mmap_write_unlock(mm);
-	srcu_synchronize(&m->v.srcu);
+	open_synchronize(m);
 	mn->mm = NULL;
 	mmun_mmdrop(mm);
 	return 0;
@@ -178,54 +197,78 @@ int mmun_notifier_unregister(struct mmu_notifier *mn, struct mm_struct *mm)
 static void put_push(struct mmu_notifier *mn)
 {
 	struct mmu_notifier **head = &mmun_process.put;
+	struct mmu_notifier *next = __atomic_load_n(head, __ATOMIC_RELAXED);
 
-	mn->put_next = __atomic_load_n(head, __ATOMIC_RELAXED);
-	while (!__atomic_compare_exchange_n(head, &mn->put_next, mn, true,
-					    __ATOMIC_RELEASE, __ATOMIC_RELAXED))
-		;
+	do {
+		mn->put_next = next;
+	} while (!__atomic_compare_exchange_n(
+		head, &next, mn, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
 }
 
 int mmun_notifier_put(struct mmu_notifier *mn)
 {
 	struct mm *m;
 
-	if (!mn || mn->magic != magic(MAGIC_REGISTERED))
+	if (!mn || !is(mn, MAGIC_REGISTERED))
 		return -ENOENT;
 	m = to_mm(mn->mm);
-	if (!unlink_notifier(mn, m, 0))
+	if (!unlink_notifier(mn, m, MAGIC_PUT))
 		return -ENOENT;
 	mn->put_cookie = srcu_start_poll(&m->v.srcu);
 	put_push(mn);
 	return 0;
 }
 
-void mmu_notifier_run_put(bool wait)
+/* Free mn if its grace period is over, or wait for that; else put it back. */
+static void run_put(struct mmu_notifier *mn, bool wait)
 {
-	struct mmu_notifier *mn, *next;
-	struct mm_struct *mm;
+	struct mm_struct *mm = mn->mm;
 
-	if (likely(!__atomic_load_n(&mmun_process.put, __ATOMIC_RELAXED)))
+	if (wait) {
+		open_synchronize(to_mm(mm));
+	} else if (!srcu_poll(&to_mm(mm)->v.srcu, mn->put_cookie)) {
+		put_push(mn);
 		return;
-	mn = __atomic_exchange_n(&mmun_process.put, NULL, __ATOMIC_ACQUIRE);
-	for (; mn; mn = next) {
-		next = mn->put_next;
-		mm = mn->mm;
-		if (wait)
-			srcu_synchronize(&to_mm(mm)->v.srcu);
-		else if (!srcu_poll(&to_mm(mm)->v.srcu, mn->put_cookie)) {
-			put_push(mn);
-			continue;
-		}
-		mn->mm = NULL;
-		if (mn->ops->free_notifier)
-			mn->ops->free_notifier(mn);
-		mmun_mmdrop(mm);
 	}
+	set_state(mn, 0);
+	mn->mm = NULL;
+	if (mn->ops->free_notifier)
+		mn->ops->free_notifier(mn);
+	mmun_mmdrop(mm);
 }
 
+void mmu_notifier_run_put(bool wait)
+{
+	struct sys_process *p = &mmun_process;
+	struct mmu_notifier *mn, *next;
+
+	if (likely(!__atomic_load_n(&p->put, __ATOMIC_RELAXED)))
+		return;
+	__atomic_fetch_add(&p->putting, 1, __ATOMIC_SEQ_CST);
+	mn = __atomic_exchange_n(&p->put, NULL, __ATOMIC_ACQUIRE);
+	for (; mn; mn = next) {
+		next = mn->put_next;
+		run_put(mn, wait);
+	}
+	if (!__atomic_sub_fetch(&p->putting, 1, __ATOMIC_SEQ_CST))
+		sys_futex_wake(&p->putting, INT32_MAX);
+}
+
+/*
+ * What another thread has taken is due as well, and may be put back. The code
+ * of free_notifier may be unloaded when this returns.
+ */
 void mmun_notifier_synchronize(void)
 {
-	mm_run_deferred(true);
+	struct sys_process *p = &mmun_process;
+	uint32_t n;
+
+	do {
+		mm_run_deferred(true);
+		n = __atomic_load_n(&p->putting, __ATOMIC_SEQ_CST);
+		if (n)
+			sys_futex_wait(&p->putting, n, 0);
+	} while (n || __atomic_load_n(&p->put, __ATOMIC_SEQ_CST));
 }
 
 /* ---- events that class 1 hears of in a call of their own ---- */
@@ -238,16 +281,13 @@ static int tell_each(struct mm *m, struct open *o, tell_fn fn,
 		     unsigned long arg)
 {
 	unsigned long seq = mm_next_seq(m);
+	struct srcu_token t = open_walk_begin(m, o);
 	struct mmu_notifier *mn;
-	struct srcu_token t;
 	int answer = 0;
 
-	open_enter_callbacks(o);
-	t = srcu_read_lock(&m->v.srcu);
 	mmu_notifier_for_each(mn, m) if (mmu_notifier_born_before(mn, seq))
 		answer |= fn(mn, &m->pub, arg);
-	srcu_read_unlock(&m->v.srcu, t);
-	open_leave_callbacks(o);
+	open_walk_end(m, o, t);
 	return answer;
 }
 
@@ -278,15 +318,24 @@ static int tell_invalidate_all(struct mmu_notifier *mn, struct mm_struct *mm,
 static int tell_invalidate_page(struct mmu_notifier *mn, struct mm_struct *mm,
 				unsigned long address)
 {
+	uint64_t began = callback_clock(false);
+
 	if (mn->ops->invalidate_page)
 		mn->ops->invalidate_page(mn, mm, address);
+	callback_check(began, SYS_PAGE_SIZE, mn);
 	return 0;
 }
 
 static int tell_age_page(struct mmu_notifier *mn, struct mm_struct *mm,
 			 unsigned long address)
 {
-	return mn->ops->age_page ? !!mn->ops->age_page(mn, mm, address) : 0;
+	uint64_t began = callback_clock(false);
+	int young = 0;
+
+	if (mn->ops->age_page)
+		young = !!mn->ops->age_page(mn, mm, address);
+	callback_check(began, SYS_PAGE_SIZE, mn);
+	return young;
 }
 
 /* May the callbacks of an event without an atomic argument sleep? */
@@ -351,7 +400,7 @@ static struct mmu_notifier *release_first(struct mm *m)
 	mn = mmu_notifier_entry(m->pub.mmu_notifier.head.first);
 	if (mn) {
 		hlist_del_init_rcu(&mn->hlist);
-		mn->magic = magic(MAGIC_RELEASED);
+		set_state(mn, MAGIC_RELEASED);
 		mm_hull_update(m);
 	}
 	sys_mutex_unlock(&m->v.lock, &old);
@@ -369,18 +418,15 @@ void mmun_notifier_release(struct mm_struct *mm)
 	if (!__atomic_exchange_n(&m->dying, 1, __ATOMIC_SEQ_CST))
 		release_interval(m);
 	o = open_claim(m, ~0ul, ~0ul, 0);
-	open_enter_callbacks(o);
-	for (;;) {
-		t = srcu_read_lock(&m->v.srcu);
+	do {
+		t = open_walk_begin(m, o);
 		mn = release_first(m);
 		if (mn && mn->ops->release)
 			mn->ops->release(mn, mm);
-		srcu_read_unlock(&m->v.srcu, t);
-		if (!mn)
-			break;
-		mmun_mmdrop(mm);
-	}
-	open_leave_callbacks(o);
+		open_walk_end(m, o, t);
+		if (mn)
+			mmun_mmdrop(mm);
+	} while (mn);
 	open_close(m, o);
 	/*
 	 * Phase 2: after this, memory may go. Not at process exit: nothing is
@@ -388,7 +434,7 @@ void mmun_notifier_release(struct mm_struct *mm)
 	 * keep the process for ever.
 	 */
 	if (!nested && !mm_is_self(m))
-		srcu_synchronize(&m->v.srcu);
+		open_synchronize(m);
 }
 
 /* ---- raising ---- */
@@ -432,15 +478,13 @@ int mmun_notifier_range_start(struct mmu_notifier_range *range)
 	int rc = 0;
 
 	range->open = 0;
+	range->flags &= ~(OPEN_MAY_FAIL | OPEN_INTERVAL_ONLY);
 	if (range_is_bad(range))
 		return 0;
-	if (unlikely(mmun_process.debug) && open_in_callback(m))
-		misuse_report(6,
-			      "callback invalidates the mm it is called "
-			      "for",
-			      range);
 	if (!mmu_notifier_range_blockable(range))
 		range->flags |= OPEN_MAY_FAIL;
+	else if (mm_is_self(m)) /* nobody knows who waits for whom there */
+		range->flags &= ~MMU_NOTIFIER_RANGE_BLOCKABLE;
 	o = open_claim(m, range->start, range->end, 0);
 	if (mm_may_hit(m, range->start, range->end))
 		rc = open_begin(m, o, range, &seq);
@@ -450,6 +494,16 @@ int mmun_notifier_range_start(struct mmu_notifier_range *range)
 	else
 		range->open = open_to_handle(m, o, seq);
 	return rc;
+}
+
+/* The end is that of the begin, whatever the raiser did to range. */
+static void own_range(const struct open *o, struct mmu_notifier_range *range)
+{
+	if (o->start == range->start && o->end == range->end)
+		return;
+	misuse(4, "end of another range than begin's", range);
+	range->start = o->start;
+	range->end = o->end;
 }
 
 void mmun_notifier_range_end(struct mmu_notifier_range *range)
@@ -465,6 +519,7 @@ void mmun_notifier_range_end(struct mmu_notifier_range *range)
 			return;
 		}
 		seq = o->seq;
+		own_range(o, range);
 	}
 	open_end(m, o, range, seq);
 	open_close(m, o);
@@ -485,19 +540,24 @@ void mmun_notifier_invalidate_range_begin(struct mm_struct *mm,
 	struct mmu_notifier_range range;
 	unsigned long seq;
 	struct open *o;
+	unsigned int spins = 0;
 
 	mmu_notifier_range_init_owner(&range, MMU_NOTIFY_CLEAR,
-				      atomic ? 0 : MMU_NOTIFIER_RANGE_BLOCKABLE,
-				      mm, start, end, mmun_tls.owner);
+				      atomic ? 0 : sleepable(mm), mm, start,
+				      end, mmun_tls.owner);
 	if (range_is_bad(&range)) { /* its end will come: pair it */
 		range.start = ~0ul;
 		range.end = ~0ul;
 	}
 	while (!(o = open_claim(m, range.start, range.end, 0))) {
 		open_close(m, NULL);
+		if (++spins % 1000 == 0)
+			misuse(4, "too many begins without end", mm);
 		sys_yield();
 	}
-	o->stamp = ++mmun_tls.stamp;
+	if (!++mmun_tls.stamp)
+		++mmun_tls.stamp;
+	o->stamp = mmun_tls.stamp;
 	o->event = MMU_NOTIFY_CLEAR;
 	o->flags = (uint16_t)range.flags;
 	o->tag = range.owner;
@@ -513,7 +573,8 @@ static struct open *youngest_begin(struct mm *m)
 	for (o = m->v.open; o < m->v.open + MM_OPEN_MAX; o++)
 		if ((__atomic_load_n(&o->owner, __ATOMIC_RELAXED) & OPEN_TID) ==
 			    tid &&
-		    o->stamp && (!found || o->stamp > found->stamp))
+		    o->stamp &&
+		    (!found || (int32_t)(o->stamp - found->stamp) > 0))
 			found = o;
 	return found;
 }
@@ -529,8 +590,8 @@ void mmun_notifier_invalidate_range_end(struct mm_struct *mm, int atomic)
 		return;
 	}
 	mmu_notifier_range_init_owner(&range, (enum mmu_notifier_event)o->event,
-				      atomic ? 0 : MMU_NOTIFIER_RANGE_BLOCKABLE,
-				      mm, o->start, o->end, o->tag);
+				      atomic ? 0 : sleepable(mm), mm, o->start,
+				      o->end, o->tag);
 	open_end(m, o, &range, o->seq);
 	o->stamp = 0;
 	open_close(m, o);

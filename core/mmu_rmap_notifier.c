@@ -168,6 +168,7 @@ int mmun_rmap_invalidate_page(struct page *page)
 		return -EPERM;
 	if (!PageExternalRmap(page))
 		return 0;
+	rmap_init(); /* so that a section ends where it began, across fork */
 	walks = &walk;
 	t = srcu_read_lock(&rmap.srcu);
 	for (n = __atomic_load_n(&rmap.list.first, __ATOMIC_ACQUIRE); n;

@@ -59,36 +59,62 @@ static void mark_abandoned(struct mm *m, struct open *o, uint64_t word)
 		__atomic_fetch_add(&m->v.abandoned, 1, __ATOMIC_RELEASE);
 }
 
+/* The raiser is out of its walk, without having ended the section. */
+static void end_section(struct mm *m, struct open *o)
+{
+	uint32_t s = __atomic_exchange_n(&o->section, 0, __ATOMIC_RELAXED);
+	struct srcu_token t = {.fork_gen = mmun_process.fork_gen};
+
+	if (!s)
+		return;
+	t.stripe = &m->v.srcu.stripe[(s - 1) / 2];
+	t.idx = (s - 1) & 1;
+	srcu_read_unlock(&m->v.srcu, t);
+}
+
+/*
+ * The calling thread has made the record its own. Nobody knows whether the
+ * raiser could have waited, so callbacks must not.
+ */
+static void reap(struct mm *m, struct open *o, bool filled)
+{
+	struct mmu_notifier_range range;
+	unsigned long seq = filled ? o->seq : 0;
+
+	mmu_notifier_range_init_owner(&range, (enum mmu_notifier_event)o->event,
+				      o->flags & ~MMU_NOTIFIER_RANGE_BLOCKABLE,
+				      &m->pub, o->start, o->end, o->tag);
+	__atomic_store_n(&o->sp, (unsigned long)__builtin_frame_address(0),
+			 __ATOMIC_RELAXED);
+	o->stamp = 0;
+	end_section(m, o);
+	open_end(m, o, &range, seq);
+	open_close(m, o);
+}
+
 /*
  * Close what is marked: the change never happened, or is over; either way
- * those who were told the begin are told the end. In a context in which
- * callbacks may run.
+ * those who were told the begin are told the end (unless the raiser left from
+ * inside of a callback, when nobody knows who was: seq is 0 then). In a
+ * context in which callbacks may run.
  */
 static void reap_abandoned(struct mm *m)
 {
-	uint32_t tid = sys_tid();
+	uint64_t mine = OPEN_CALLBACK | sys_tid();
 	int i;
 
 	for (i = 0; i < MM_OPEN_MAX; i++) {
 		struct open *o = &m->v.open[i];
 		uint64_t word = __atomic_load_n(&o->word, __ATOMIC_ACQUIRE);
-		struct mmu_notifier_range range;
+		bool filled = !((uint32_t)word & OPEN_FILLING);
 
 		if (!((uint32_t)word & OPEN_ABANDONED) ||
 		    !__atomic_compare_exchange_n(
-			    &o->word, &word,
-			    (word & ~0xffffffffull) | OPEN_CALLBACK | tid,
+			    &o->word, &word, (word & ~0xffffffffull) | mine,
 			    false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 			continue;
 		__atomic_fetch_sub(&m->v.abandoned, 1, __ATOMIC_RELAXED);
-		mmu_notifier_range_init_owner(&range,
-					      (enum mmu_notifier_event)o->event,
-					      o->flags, &m->pub, o->start,
-					      o->end, o->tag);
-		o->sp = 0;
-		o->stamp = 0;
-		open_end(m, o, &range, o->seq);
-		open_close(m, o);
+		reap(m, o, filled);
 	}
 }
 
@@ -120,16 +146,43 @@ void open_wake(struct mm *m)
 	sys_futex_wake(&m->v.wake, INT32_MAX);
 }
 
-void open_enter_callbacks(struct open *o)
+/* A forked child may have been without overflow from the start. */
+void open_uncount(struct mm *m)
 {
-	if (o)
-		__atomic_fetch_or(&o->owner, OPEN_CALLBACK, __ATOMIC_RELAXED);
+	uint32_t n = __atomic_load_n(&m->v.overflow, __ATOMIC_RELAXED);
+
+	while (n &&
+	       !__atomic_compare_exchange_n(&m->v.overflow, &n, n - 1, true,
+					    __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+		;
 }
 
-void open_leave_callbacks(struct open *o)
+struct srcu_token open_walk_begin(struct mm *m, struct open *o)
+{
+	struct srcu_token t;
+
+	if (o)
+		__atomic_fetch_or(&o->owner, OPEN_CALLBACK, __ATOMIC_RELAXED);
+	else
+		mmun_tls.blind++;
+	t = srcu_read_lock(&m->v.srcu);
+	if (o)
+		__atomic_store_n(&o->section,
+				 (uint32_t)(t.stripe - m->v.srcu.stripe) * 2 +
+					 t.idx + 1,
+				 __ATOMIC_RELAXED);
+	return t;
+}
+
+void open_walk_end(struct mm *m, struct open *o, struct srcu_token t)
 {
 	if (o)
+		__atomic_store_n(&o->section, 0, __ATOMIC_RELAXED);
+	srcu_read_unlock(&m->v.srcu, t);
+	if (o)
 		__atomic_fetch_and(&o->owner, ~OPEN_CALLBACK, __ATOMIC_RELAXED);
+	else if (mmun_tls.blind) /* 0: forked meanwhile */
+		mmun_tls.blind--;
 }
 
 /*
@@ -167,7 +220,8 @@ static bool any_mine(struct mm *m, uint32_t bits)
 
 bool open_in_callback(struct mm *m)
 {
-	return any_mine(m, OPEN_CALLBACK);
+	/* Callbacks without a record: of which mm is not known. */
+	return mmun_tls.blind || any_mine(m, OPEN_CALLBACK);
 }
 
 bool open_by_me(struct mm *m)
@@ -177,14 +231,24 @@ bool open_by_me(struct mm *m)
 
 /* ---- telling ---- */
 
-static bool told(const struct mmu_interval_notifier *mni,
+void callback_check(uint64_t began, unsigned long bytes, const void *sub)
+{
+	if (!began || sys_now_ns() - began < MSEC)
+		return;
+	if (bytes >= 1ul << 30)
+		misuse_report(20, "callback took over 1 ms for a wide range",
+			      sub);
+	else
+		misuse_report(1, "callback that must not wait took over 1 ms",
+			      sub);
+}
+
+static bool told(struct mmu_interval_notifier *mni,
 		 const struct mmu_notifier_range *range, unsigned long seq)
 {
-	/* Pairs with the release store of born: ops and filters before it. */
-	unsigned long born = __atomic_load_n(&mni->born, __ATOMIC_ACQUIRE);
 	unsigned int event = range->event;
 
-	if (!born || (long)(seq - born) < 0)
+	if ((long)(seq - mm_number(to_mm(mni->mm), &mni->born)) < 0)
 		return false;
 	if (mni->owner && mni->owner == range->owner)
 		return false;
@@ -213,6 +277,15 @@ static void tell_invalidated(const struct itree_node *root,
 			mni->ops->invalidated(mni, range);
 }
 
+static void refused(struct mmu_interval_notifier *mni,
+		    const struct mmu_notifier_range *range, unsigned int times)
+{
+	if (mmu_notifier_range_blockable(range))
+		misuse(2, "invalidate() failed a blockable event", mni);
+	else if (times % 1000 == 0)
+		misuse(9, "invalidate() refused 1000 times in a row", mni);
+}
+
 /* One callback, again and again where it must not fail. */
 static bool tell_invalidate(struct mmu_interval_notifier *mni,
 			    const struct mmu_notifier_range *range,
@@ -220,14 +293,16 @@ static bool tell_invalidate(struct mmu_interval_notifier *mni,
 {
 	unsigned long before =
 		__atomic_load_n(&mni->invalidate_seq, __ATOMIC_RELAXED);
+	uint64_t began = callback_clock(mmu_notifier_range_blockable(range));
+	unsigned int times = 0;
 
 	while (!mni->ops->invalidate(mni, range, seq)) {
 		if (may_fail)
 			return false;
-		if (mmu_notifier_range_blockable(range))
-			misuse(2, "invalidate() failed a blockable event", mni);
+		refused(mni, range, ++times);
 		sys_yield();
 	}
+	callback_check(began, range->end - range->start, mni);
 	if (unlikely(mmun_process.debug) &&
 	    mmu_interval_check_retry(mni, before) == 0)
 		misuse_report(8,
@@ -237,9 +312,11 @@ static bool tell_invalidate(struct mmu_interval_notifier *mni,
 	return true;
 }
 
-/* Returns whether anybody was told, or -EAGAIN. */
-static int tell_interval_begin(struct mm *m,
-			       const struct mmu_notifier_range *range,
+/*
+ * Returns whether anybody was told, or -EAGAIN: then those who were told
+ * before one refused have heard that nothing changed.
+ */
+static int tell_interval_begin(struct mm *m, struct mmu_notifier_range *range,
 			       unsigned long seq, bool may_fail)
 {
 	const struct itree_node *root = itree_snapshot(&m->itree);
@@ -254,6 +331,7 @@ static int tell_interval_begin(struct mm *m,
 		any = 1;
 		if (tell_invalidate(mni, range, seq, may_fail))
 			continue;
+		range->flags |= MMU_NOTIFIER_RANGE_FAILED;
 		tell_invalidated(root, range, seq, mni);
 		return -EAGAIN;
 	}
@@ -266,17 +344,20 @@ static int tell_list(struct mm *m, const struct mmu_notifier_range *range,
 {
 	int any = 0, atomic = !mmu_notifier_range_blockable(range);
 	struct mmu_notifier *mn;
+	uint64_t began;
 
 	mmu_notifier_for_each(mn, m)
 	{
 		if (!mmu_notifier_born_before(mn, seq))
 			continue;
 		any = 1;
+		began = callback_clock(!atomic);
 		if (begin && mn->ops->invalidate_range_begin)
 			mn->ops->invalidate_range_begin(
 				mn, &m->pub, range->start, range->end, atomic);
 		if (!begin && mn->ops->invalidate_range_end)
 			mn->ops->invalidate_range_end(mn, &m->pub, atomic);
+		callback_check(began, range->end - range->start, mn);
 	}
 	return any;
 }
@@ -318,26 +399,28 @@ int open_begin(struct mm *m, struct open *o, struct mmu_notifier_range *range,
 
 	if (unlikely(__atomic_load_n(&m->v.abandoned, __ATOMIC_RELAXED)))
 		reap_abandoned(m);
+	if (unlikely(mmun_process.debug) && open_in_callback(m))
+		misuse_report(6,
+			      "invalidation from a callback of the same mm, or "
+			      "from a signal handler in one",
+			      (void *)range->start);
 	*seq = mm_next_seq(m);
 	if (o) {
 		o->event = (uint16_t)range->event;
 		o->flags = (uint16_t)shown.flags;
 		o->tag = range->owner;
-		__atomic_store_n(&o->seq, *seq, __ATOMIC_RELAXED);
 	}
-	open_enter_callbacks(o);
-	t = srcu_read_lock(&m->v.srcu);
+	t = open_walk_begin(m, o);
 	any = tell_interval_begin(m, &shown, *seq,
 				  range->flags & OPEN_MAY_FAIL);
 	if (any >= 0 && !(range->flags & OPEN_INTERVAL_ONLY))
 		any |= tell_list(m, &shown, *seq, true);
-	srcu_read_unlock(&m->v.srcu, t);
-	open_leave_callbacks(o);
-	if (!any) { /* nor will anybody be told the end */
+	open_walk_end(m, o, t);
+	if (any <= 0) /* nor will anybody be told the end */
 		*seq = 0;
-		if (o)
-			__atomic_store_n(&o->seq, 0, __ATOMIC_RELAXED);
-	}
+	/* Only now: who leaves the walk by a jump has not told everybody. */
+	if (o)
+		__atomic_store_n(&o->seq, *seq, __ATOMIC_RELAXED);
 	return any < 0 ? any : 0;
 }
 
@@ -349,13 +432,14 @@ void open_end(struct mm *m, struct open *o, struct mmu_notifier_range *range,
 
 	if (!seq)
 		return;
-	open_enter_callbacks(o);
-	t = srcu_read_lock(&m->v.srcu);
+	/* Before the walk: who leaves it must not make a second one follow. */
+	if (o)
+		__atomic_store_n(&o->seq, 0, __ATOMIC_RELAXED);
+	t = open_walk_begin(m, o);
 	tell_invalidated(itree_snapshot(&m->itree), &shown, seq, NULL);
 	if (!(range->flags & OPEN_INTERVAL_ONLY))
 		tell_list(m, &shown, seq, false);
-	srcu_read_unlock(&m->v.srcu, t);
-	open_leave_callbacks(o);
+	open_walk_end(m, o, t);
 }
 
 /* ---- waiting ---- */
@@ -364,7 +448,8 @@ void open_end(struct mm *m, struct open *o, struct mmu_notifier_range *range,
 static bool overlaps(const struct open *o, uint64_t word, unsigned long start,
 		     unsigned long last)
 {
-	if (!(uint32_t)word)
+	/* Abandoned: it has not happened, or it is over. */
+	if (!(uint32_t)word || ((uint32_t)word & OPEN_ABANDONED))
 		return false;
 	if ((uint32_t)word & OPEN_FILLING)
 		return true;
@@ -404,7 +489,8 @@ static bool still_open(const struct open *o, uint64_t seen)
 }
 
 /*
- * Called now and then while somebody waits: will the raiser ever close it?
+ * Called now and then while somebody waits: will the raiser close this
+ * incarnation of the record, or end its walk?
  * No, if the thread is dead. No, if it has been asleep in a system call for
  * a second with its stack pointer above the frame: it jumped out. (Asleep in
  * a signal handler whose alternate stack lies within 8 MiB above the frame
@@ -422,15 +508,18 @@ static void look_for_abandoned(struct mm *m, struct open *o, uint64_t seen,
 		    sp <= o->sp || sp - o->sp > 8ul << 20)
 			return;
 	}
-	seen = __atomic_load_n(&o->word, __ATOMIC_ACQUIRE);
-	if (((uint32_t)seen & OPEN_TID) == tid &&
-	    !((uint32_t)seen & OPEN_ABANDONED))
-		mark_abandoned(m, o, seen);
+	if (still_open(o, seen)) {
+		seen = (seen & ~0xffffffffull) |
+		       __atomic_load_n(&o->owner, __ATOMIC_ACQUIRE);
+		if (!((uint32_t)seen & OPEN_ABANDONED))
+			mark_abandoned(m, o, seen);
+	}
 }
 
 static void wait_one(struct mm *m, struct open *o, uint64_t seen)
 {
-	unsigned long waited = 0, nap;
+	uint64_t since, waited;
+	unsigned long nap;
 	uint32_t wake;
 	int spin;
 
@@ -442,12 +531,13 @@ static void wait_one(struct mm *m, struct open *o, uint64_t seen)
 	__atomic_fetch_add(&m->v.waiters, 1, __ATOMIC_SEQ_CST);
 	/* Pairs with the compiler barrier in open_close(). */
 	nap = sys_membarrier() ? 50 * MSEC : MSEC;
+	since = sys_now_ns();
 	for (;;) {
 		wake = __atomic_load_n(&m->v.wake, __ATOMIC_SEQ_CST);
 		if (!still_open(o, seen))
 			break;
 		sys_futex_wait(&m->v.wake, wake, nap);
-		waited += nap;
+		waited = sys_now_ns() - since;
 		if (waited >= 100 * MSEC && still_open(o, seen)) {
 			look_for_abandoned(m, o, seen, waited);
 			reap_abandoned(m);
@@ -470,5 +560,27 @@ void open_wait(struct mm *m, unsigned long start, unsigned long last)
 			wait_one(m, o, word);
 	}
 	while (__atomic_load_n(&m->v.overflow, __ATOMIC_ACQUIRE))
-		sys_yield();
+		sys_futex_wait(&m->v.wake,
+			       __atomic_load_n(&m->v.wake, __ATOMIC_RELAXED),
+			       MSEC);
+}
+
+void open_synchronize(struct mm *m)
+{
+	unsigned long cookie = srcu_start_poll(&m->v.srcu);
+	uint64_t seen[MM_OPEN_MAX], since = sys_now_ns();
+	int i;
+
+	if (srcu_wait(&m->v.srcu, cookie, 100 * MSEC))
+		return;
+	for (i = 0; i < MM_OPEN_MAX; i++)
+		seen[i] = __atomic_load_n(&m->v.open[i].word, __ATOMIC_ACQUIRE);
+	while (!srcu_wait(&m->v.srcu, cookie, 100 * MSEC)) {
+		for (i = 0; i < MM_OPEN_MAX; i++)
+			if (((uint32_t)seen[i] & OPEN_CALLBACK) &&
+			    still_open(&m->v.open[i], seen[i]))
+				look_for_abandoned(m, &m->v.open[i], seen[i],
+						   sys_now_ns() - since);
+		reap_abandoned(m);
+	}
 }

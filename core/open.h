@@ -36,6 +36,7 @@
 #define OPEN_INTERVAL_ONLY (1u << 30) /* class 1 is told in another way */
 
 struct open *open_claim_slow(struct mm *m, uint32_t tid, unsigned long sp);
+void open_uncount(struct mm *m);
 void open_wake(struct mm *m);
 
 /* Claim one record, if it is free. */
@@ -84,6 +85,8 @@ open_claim(struct mm *m, unsigned long start, unsigned long end,
 /*
  * open_close - the change is over.
  *
+ * In a child that was forked in between, the record or the count is wiped.
+ *
  * No barrier between the two accesses: a waiter executes one on our behalf
  * (sys_membarrier), or polls where it cannot. live/entry.S does the same.
  */
@@ -93,7 +96,7 @@ static inline __attribute__((always_inline)) void open_close(struct mm *m,
 	if (likely(o))
 		__atomic_store_n(&o->owner, 0, __ATOMIC_RELEASE);
 	else
-		__atomic_fetch_sub(&m->v.overflow, 1, __ATOMIC_RELEASE);
+		open_uncount(m);
 	barrier();
 	if (unlikely(__atomic_load_n(&m->v.waiters, __ATOMIC_RELAXED)))
 		open_wake(m);
@@ -120,9 +123,12 @@ int open_begin(struct mm *m, struct open *o, struct mmu_notifier_range *range,
 void open_end(struct mm *m, struct open *o, struct mmu_notifier_range *range,
 	      unsigned long seq);
 
-/* Mark that the calling thread is inside callbacks. @o may be NULL. */
-void open_enter_callbacks(struct open *o);
-void open_leave_callbacks(struct open *o);
+/*
+ * A walk in which callbacks are called: marks that the calling thread is
+ * inside them, and begins the SRCU section. @o may be NULL.
+ */
+struct srcu_token open_walk_begin(struct mm *m, struct open *o);
+void open_walk_end(struct mm *m, struct open *o, struct srcu_token t);
 
 /* Is the calling thread inside a callback of m? Inside any open record? */
 bool open_in_callback(struct mm *m);
@@ -135,6 +141,19 @@ bool open_by_me(struct mm *m);
 int open_overlaps(struct mm *m, unsigned long start, unsigned long last);
 /* Wait until those that are open now and overlap are closed. May sleep. */
 void open_wait(struct mm *m, unsigned long start, unsigned long last);
+/*
+ * srcu_synchronize() of the mm, which ends the sections of those who were
+ * jumped out of a callback, or died in one. May sleep.
+ */
+void open_synchronize(struct mm *m);
+
+/* MMUN_DEBUG: how long did a callback of a raiser that cannot wait take? */
+static inline uint64_t callback_clock(bool blockable)
+{
+	return unlikely(mmun_process.debug) && !blockable ? sys_now_ns() : 0;
+}
+
+void callback_check(uint64_t began, unsigned long bytes, const void *sub);
 
 /*
  * live/ runs callbacks on stacks of its own: a raise from there is nested in

@@ -112,9 +112,9 @@ bool srcu_poll(struct srcu_struct *s, unsigned long cookie)
 	return srcu_done(s, cookie);
 }
 
-void srcu_synchronize(struct srcu_struct *s)
+bool srcu_wait(struct srcu_struct *s, unsigned long cookie, unsigned long ns)
 {
-	unsigned long cookie = srcu_start_poll(s);
+	unsigned long until = ns ? sys_now_ns() + ns : 0, now = 0;
 
 	while (!srcu_poll(s, cookie)) {
 		uint32_t wake = __atomic_load_n(&s->wake, __ATOMIC_SEQ_CST);
@@ -123,8 +123,18 @@ void srcu_synchronize(struct srcu_struct *s)
 		__atomic_store_n(&s->waiting, 1, __ATOMIC_SEQ_CST);
 		if (srcu_poll(s, cookie))
 			break;
-		sys_futex_wait(&s->wake, wake, 0);
+		if (ns)
+			now = sys_now_ns();
+		if (now > until)
+			return false;
+		sys_futex_wait(&s->wake, wake, ns ? until - now + 1 : 0);
 	}
+	return true;
+}
+
+void srcu_synchronize(struct srcu_struct *s)
+{
+	srcu_wait(s, srcu_start_poll(s), 0);
 }
 
 void srcu_wake(struct srcu_struct *s)

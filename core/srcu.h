@@ -49,6 +49,10 @@ srcu_read_lock(struct srcu_struct *s)
 {
 	struct srcu_token t;
 
+	/* A number that changes inside the section would lose its end. */
+	if (unlikely(
+		    !__atomic_load_n(&mmun_process.fork_gen, __ATOMIC_ACQUIRE)))
+		sys_init();
 	t.idx = __atomic_load_n(&s->idx, __ATOMIC_RELAXED) & 1;
 	t.stripe = &s->stripe[sys_tid() % SRCU_STRIPES];
 	t.fork_gen = mmun_process.fork_gen;
@@ -74,6 +78,8 @@ srcu_read_unlock(struct srcu_struct *s, struct srcu_token t)
 
 /* Wait until every section that was open at the call is over. */
 void srcu_synchronize(struct srcu_struct *s);
+/* The same for a cookie, up to ns: is the grace period over? */
+bool srcu_wait(struct srcu_struct *s, unsigned long cookie, unsigned long ns);
 /* The same without waiting: a cookie now, a question later. */
 unsigned long srcu_start_poll(struct srcu_struct *s);
 bool srcu_poll(struct srcu_struct *s, unsigned long cookie);

@@ -14,10 +14,19 @@
 bool mmun_schedule_work(struct work_struct *work)
 {
 	struct work_struct *head;
+	unsigned int me, was;
 
-	/* Pairs with the release store below: @func may queue itself again. */
-	if (__atomic_exchange_n(&work->pending, 1, __ATOMIC_ACQ_REL))
-		return false;
+	/* What a parent of this process queued is not pending here. */
+	sys_init();
+	me = mmun_process.fork_gen;
+	was = __atomic_load_n(&work->pending, __ATOMIC_RELAXED);
+	do {
+		if (was == me)
+			return false;
+		/* Pairs with the release store below: it may queue itself. */
+	} while (!__atomic_compare_exchange_n(&work->pending, &was, me, true,
+					      __ATOMIC_ACQ_REL,
+					      __ATOMIC_RELAXED));
 	head = __atomic_load_n(&mmun_process.work, __ATOMIC_RELAXED);
 	do {
 		work->next = head;
@@ -41,9 +50,11 @@ unsigned int mmun_flush_scheduled_work(void)
 		list = w;
 	}
 	for (; list; list = next, n++) {
+		work_func_t func = list->func;
+
 		next = list->next;
 		__atomic_store_n(&list->pending, 0, __ATOMIC_RELEASE);
-		list->func(list); /* may free it */
+		func(list); /* may free it */
 	}
 	return n;
 }

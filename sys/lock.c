@@ -75,9 +75,21 @@ void sys_read_lock(struct sys_rwlock *l)
 	}
 }
 
+/*
+ * A lock taken before fork() was wiped in the child: its unlock finds nobody
+ * there, and must not take one from a reader that is.
+ */
 void sys_read_unlock(struct sys_rwlock *l)
 {
-	if (__atomic_sub_fetch(&l->state, 1, __ATOMIC_RELEASE) == 0)
+	uint32_t s = __atomic_load_n(&l->state, __ATOMIC_RELAXED);
+
+	do {
+		if (!s || (s & SYS_RW_WRITER))
+			return;
+	} while (!__atomic_compare_exchange_n(&l->state, &s, s - 1, true,
+					      __ATOMIC_RELEASE,
+					      __ATOMIC_RELAXED));
+	if (s == 1)
 		rw_wake(l);
 }
 
@@ -98,6 +110,8 @@ void sys_write_lock(struct sys_rwlock *l)
 
 void sys_write_unlock(struct sys_rwlock *l)
 {
+	if (!sys_write_locked(l)) /* wiped: see sys_read_unlock() */
+		return;
 	__atomic_store_n(&l->state, 0, __ATOMIC_RELEASE);
 	__atomic_fetch_sub(&l->writers, 1, __ATOMIC_SEQ_CST);
 	rw_wake(l);

@@ -74,6 +74,7 @@ int sys_init(void)
 	p->membarrier = !sys_call2(
 		SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0);
 	p->debug = env_is_set("MMUN_DEBUG");
+	p->pid = (uint32_t)sys_getpid();
 	gen = __atomic_add_fetch(&fork_generations, 1, __ATOMIC_RELAXED);
 	/* Two threads may come here at once: either's number will do. */
 	__atomic_compare_exchange_n(&p->fork_gen, &none, gen, false,
@@ -90,15 +91,19 @@ uint32_t sys_tid_slow(void)
 
 	if (!gen)
 		return tid;
-	if (t->fork_gen != gen) { /* new thread, or a forked child */
+	if (t->fork_gen == gen) {
+		/* The owner runs, so a vfork child has let go of the TLS. */
+		if (t->tid == tid)
+			t->shared &= ~SYS_TLS_VFORK;
+	} else if (sys_getpid() == (int)mmun_process.pid) {
+		/*
+		 * A new thread, or a forked child; not a vfork child that
+		 * nobody announced: it would leave its tid to its parent.
+		 */
 		t->shared = 0;
+		t->blind = 0;
 		t->tid = tid;
 		t->fork_gen = gen;
-	} else if (t->tid == tid) {
-		/* The owner runs, so a vfork child has let go of the TLS. */
-		t->shared &= ~SYS_TLS_VFORK;
-	} else if (!t->shared) {
-		t->tid = tid;
 	}
 	return tid;
 }

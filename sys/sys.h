@@ -69,6 +69,7 @@ struct sys_tls {
 	uint32_t shared; /* 0, SYS_TLS_VFORK or SYS_TLS_CLONE */
 	uint32_t stamp;	 /* counts macro begins */
 	void *owner;	 /* mmu_notifier_set_owner() */
+	uint32_t blind;	 /* callbacks entered without a record (core/open.c) */
 };
 extern __thread struct sys_tls mmun_tls
 	__attribute__((tls_model("initial-exec")));
@@ -86,6 +87,8 @@ struct sys_process {
 	uint32_t debug;	     /* MMUN_DEBUG */
 	struct work_struct *work; /* scheduled, youngest first */
 	struct mmu_notifier *put; /* waiting for free_notifier */
+	uint32_t putting;	  /* threads that took from put */
+	uint32_t pid;
 } __attribute__((aligned(4096)));
 extern struct sys_process mmun_process;
 
