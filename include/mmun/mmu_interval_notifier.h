@@ -155,7 +155,8 @@ static inline int mmu_interval_notifier_insert_options(
  * mmu_interval_notifier_remove - no callback runs or will run on return.
  *
  * Waits for running callbacks; never call it holding a lock that they take.
- * Returns 0; -ENOENT (not inserted, or by the parent of a forked process);
+ * Returns 0; -ENOENT (not inserted, or into mm_self() by the parent of a
+ * forked process);
  * -EDEADLK (from a callback of this mm).
  */
 static inline int
@@ -181,7 +182,8 @@ mmu_interval_read_begin(struct mmu_interval_notifier *mni)
  * mmu_interval_try_read_begin - the same, never waits.
  * @seq: out, set on success only.
  *
- * Any context. false: an invalidation that overlaps @mni is open.
+ * Any context. false: an invalidation that overlaps @mni is open. It never
+ * looks whether the thread of that one still lives; read_begin does.
  */
 static inline bool
 mmu_interval_try_read_begin(struct mmu_interval_notifier *mni,

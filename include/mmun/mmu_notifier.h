@@ -214,9 +214,10 @@ static inline void mmu_notifier_head_init(struct mmu_notifier_head *mnh)
  * waits for invalidations that are open now. Holds the structure of @mm, not
  * the address space. Process context, may sleep.
  *
- * Returns 0; -EINVAL (no mm, no ops), -EEXIST (is registered), -ESRCH (@mm
- * is dying), -EDEADLK (from a callback of @mm, or inside an open invalidation
- * of this thread), or for mm_self() the error of mm_arm().
+ * Returns 0; -EINVAL (no mm, no ops), -EEXIST (is registered, or was put and
+ * waits for free_notifier), -ESRCH (@mm is dying), -EDEADLK (from a callback of
+ * @mm, or inside an open invalidation of this thread), or for mm_self() the
+ * error of mm_arm().
  */
 static inline int mmu_notifier_register(struct mmu_notifier *mn,
 					struct mm_struct *mm)
@@ -239,11 +240,12 @@ static inline int __mmu_notifier_register(struct mmu_notifier *mn,
  * mmu_notifier_unregister - no callback of @mn runs or will run on return.
  *
  * Takes mmap_write_lock(mm) and waits for running callbacks: never call it
- * holding a lock that they take. From release() it is a no-op that returns 0.
+ * holding a lock that they take. From and after release() it is a no-op that
+ * returns 0; hold @mm (mmgrab()) for a call that may come after.
  *
- * Returns 0; -ENOENT (not registered, or registered by the parent of a forked
- * process), -EINVAL (registered with another mm), -EDEADLK (from a callback
- * of @mm).
+ * Returns 0; -ENOENT (not registered, or registered with mm_self() by the
+ * parent of a forked process), -EINVAL (registered with another mm), -EDEADLK
+ * (from a callback of @mm).
  */
 static inline int mmu_notifier_unregister(struct mmu_notifier *mn,
 					  struct mm_struct *mm)
@@ -255,7 +257,8 @@ static inline int mmu_notifier_unregister(struct mmu_notifier *mn,
  * mmu_notifier_put - unregister without waiting; free_notifier comes later.
  *
  * Any context, callbacks included; does not sleep. Callbacks that run already
- * may still run on return. Returns 0 or -ENOENT.
+ * may still run on return. Returns 0 or -ENOENT (not registered; release()
+ * was called or is running).
  */
 static inline int mmu_notifier_put(struct mmu_notifier *mn)
 {
