@@ -28,6 +28,11 @@
 #define MODULES 128 /* a power of two */
 #define MISSES 64   /* a power of two */
 #define TIMINGS 15
+/*
+ * What is taken for a return address may be anything on the stack, or code
+ * made at run time: so many times do we find out that no file is behind it.
+ */
+#define CALLER_MISSES 64
 
 /*
  * Text that the tool has been told of. Entries are overwritten in turn; end
@@ -48,6 +53,7 @@ static uint32_t space_before_fork;
 static struct module modules[MODULES];
 static unsigned int next_module;
 static unsigned long misses[MISSES];
+static int caller_misses;
 static int calibrating_tid;
 
 static void put_attach(uint32_t space, const struct ring_attach *attach)
@@ -185,20 +191,43 @@ static void put_module(uint32_t space, const struct mmun_text *text)
 	module_add(text->start, text->end);
 }
 
-/* Tell the tool what is at @address, once; what is nothing, is not retried. */
-static void announce(uint32_t space, unsigned long address)
+static bool is_miss(unsigned long address)
 {
 	unsigned long page = address / PAGE;
-	unsigned long *miss = &misses[page % MISSES];
+
+	return !page || __atomic_load_n(&misses[page % MISSES],
+					__ATOMIC_RELAXED) == page;
+}
+
+static void add_miss(unsigned long address)
+{
+	unsigned long page = address / PAGE;
+
+	__atomic_store_n(&misses[page % MISSES], page, __ATOMIC_RELAXED);
+}
+
+/* Tell the tool which file is at @address, once. Is there one? */
+static bool announce(uint32_t space, unsigned long address)
+{
 	struct mmun_text text;
 
-	if (!page || module_known(address) ||
-	    __atomic_load_n(miss, __ATOMIC_RELAXED) == page)
-		return;
-	if (mmun_text_lookup(address, &text) || !text.path[0])
-		__atomic_store_n(miss, page, __ATOMIC_RELAXED);
-	else
-		put_module(space, &text);
+	if (module_known(address))
+		return true;
+	if (is_miss(address))
+		return false;
+	if (mmun_text_lookup(address, &text) || !text.path[0]) {
+		add_miss(address);
+		return false;
+	}
+	put_module(space, &text);
+	return true;
+}
+
+static void announce_caller(uint32_t space, unsigned long address)
+{
+	if (__atomic_load_n(&caller_misses, __ATOMIC_RELAXED) < CALLER_MISSES &&
+	    !is_miss(address) && !announce(space, address))
+		__atomic_fetch_add(&caller_misses, 1, __ATOMIC_RELAXED);
 }
 
 static void fill_op(struct ring_op *r, const struct mmun_op *op)
@@ -239,7 +268,7 @@ static void before(struct mmun_observer *obs, const struct mmun_op *op)
 		return;
 	space = current_space(op->pid);
 	announce(space, op->site);
-	announce(space, op->caller);
+	announce_caller(space, op->caller);
 	s = ring_reserve(ring, nr_slots, &pos);
 	if (!s)
 		return;

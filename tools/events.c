@@ -77,6 +77,13 @@ static void handle_before(struct events *ev, const struct ring_slot *s)
 		(struct pending){.op = s->op, .space = s->space};
 }
 
+/* In two PID namespaces two threads can have the same number. */
+static bool same_thread(const struct pending *p, const struct ring_op *op,
+			uint32_t space)
+{
+	return p->op.tid == op->tid && p->space == space;
+}
+
 static bool same_op(const struct ring_op *a, const struct ring_op *b)
 {
 	return a->nr == b->nr && a->site == b->site &&
@@ -88,18 +95,19 @@ static bool same_op(const struct ring_op *a, const struct ring_op *b)
  * Operations of a thread nest (signal handlers): those begun later that are
  * still pending were abandoned. Returns the ticks at which @op began, or 0.
  */
-static uint64_t end_pending(struct events *ev, const struct ring_op *op)
+static uint64_t end_pending(struct events *ev, const struct ring_op *op,
+			    uint32_t space)
 {
 	size_t i = ev->nr_pending;
 	uint64_t ticks;
 
-	while (i-- && !(ev->pending[i].op.tid == op->tid &&
+	while (i-- && !(same_thread(&ev->pending[i], op, space) &&
 			same_op(&ev->pending[i].op, op)))
 		;
 	if (i == (size_t)-1)
 		return 0;
 	for (size_t j = ev->nr_pending; --j > i;)
-		if (ev->pending[j].op.tid == op->tid)
+		if (same_thread(&ev->pending[j], op, space))
 			show_pending(ev, j);
 	ticks = ev->pending[i].op.ticks;
 	drop_pending(ev, i);
@@ -115,7 +123,7 @@ static bool is_fork_child(const struct ring_op *op)
 
 static void handle_after(struct events *ev, const struct ring_slot *s)
 {
-	uint64_t began = end_pending(ev, &s->op);
+	uint64_t began = end_pending(ev, &s->op, s->space);
 
 	if (!began && is_fork_child(&s->op))
 		return;

@@ -38,6 +38,10 @@ else
 	cmp -s "$work/first" "$work/out"
 	ok $? 'uring: the same again, and the default'
 fi
+"$PROGRAMS/refuse" uring "$MMUN" demo >"$work/out" 2>"$work/err"
+is 'no io_uring: status' 0 $?
+like 'no io_uring: says so' '^no io_uring here \(' "$work/out"
+shown 'no io_uring'
 "$MMUN" trace -q -o /dev/null "$MMUN" demo tlb >"$work/out" 2>&1
 is 'traced: one copy of the library serves both' 0 $?
 finish

@@ -115,6 +115,38 @@ is 'closed pipe: the status is still right' 3 "$({
 cat "$work/status")"
 
 # --- a program that cannot be traced all the way runs all the same ---
+# where NAME ARGS...: the same, in another place
+where() {
+	name=$1
+	shift
+	is "$name: runs" ran "$("$MMUN" trace -c -o "$work/text" "$@" \
+		2>"$work/err")"
+}
+where 'text that cannot be changed' "$PROGRAMS/refuse" text echo ran
+like 'text that cannot be changed: says so' \
+	'^mmun: 1 program image could not be traced \(-EPERM\).*policy' \
+	"$work/err"
+is 'text that cannot be changed: one line' 1 "$(wc -l <"$work/err")"
+if "$PROGRAMS/refuse" mdwe true 2>/dev/null; then
+	where 'no writable text' "$PROGRAMS/refuse" mdwe echo ran
+	like 'no writable text: traced' '^coverage: 2 program images' \
+		"$work/text"
+else
+	skip 'no writable text' 'this kernel has no PR_SET_MDWE'
+fi
+if [ "$(id -u)" = 0 ] && command -v chroot >/dev/null; then
+	mkdir -p "$work/root/bin"
+	(cd / && ldd /bin/echo | grep -oE '/[^ ]+' | cat - /dev/null |
+		xargs -I{} cp --parents -L {} "$work/root")
+	cp /bin/echo "$work/root/bin/"
+	where 'another root directory' chroot "$work/root" /bin/echo ran
+	where 'another user' setpriv --reuid=65534 --clear-groups echo ran
+	where 'another PID namespace' unshare -pf sh -c 'sh -c "echo ran"'
+	where 'another /proc' unshare -pf --mount-proc sh -c 'echo ran'
+else
+	skip 'another root directory' 'not root'
+fi
+
 is 'an environment without our library' ran \
 	"$("$MMUN" trace -q -o /dev/null env -i "$(command -v echo)" ran 2>&1)"
 MMUN_TRACE=/proc/self/fd/0 LD_PRELOAD=$(dirname \
