@@ -769,39 +769,52 @@ TEST(r31_on_by_default)
 
 /* ---- R33: fork ---- */
 
-static void child_starts_empty(struct mm_struct *mm, struct witness *w,
-			       struct rmap_witness *wr)
+static void child_has_no_rmap_notifiers(struct rmap_witness *w)
 {
-	unsigned int told = wr->told;
+	unsigned int told = w->told;
 
-	/* A managed mm is copied with its list; mm_self(): tests/unit/fork. */
-	EXPECT_EQ(mmu_notifier_unregister(&w->mn, mm), 0);
 	EXPECT_EQ(mmu_rmap_notifier_list.first, NULL);
 	lock_page(&vm_page[1]);
 	mmu_rmap_export_page(&vm_page[1]);
 	mmu_rmap_invalidate_page(&vm_page[1]);
 	unlock_page(&vm_page[1]);
-	EXPECT_EQ(wr->told, told);
-	EXPECT_EQ(rmap_witness_register(wr), 0);
+	EXPECT_EQ(w->told, told);
+	EXPECT_EQ(rmap_witness_register(w), 0);
 }
 
-TEST(r33_registrations_stay_with_the_parent)
+TEST(r33_rmap_notifiers_stay_with_the_parent)
 {
-	struct mm_struct *mm = vm_alloc();
-	static struct rmap_witness wr;
-	static struct witness w;
+	static struct rmap_witness w;
 	int status;
 
-	ASSERT_EQ(witness_register(&w, mm), 0);
-	ASSERT_EQ(rmap_witness_register(&wr), 0);
+	vm_alloc();
+	ASSERT_EQ(rmap_witness_register(&w), 0);
 	if (fork() == 0) {
-		child_starts_empty(mm, &w, &wr);
+		child_has_no_rmap_notifiers(&w);
 		_exit(0);
 	}
 	ASSERT_TRUE(wait(&status) > 0);
 	EXPECT_EQ(status, 0);
-	mmu_notifier(invalidate_page, mm, PAGE);
-	EXPECT_EQ(w.page, 1);
+	EXPECT_EQ(rmap_witness_register(&w), -EEXIST);
+}
+
+/* A managed mm is data like any other: the child has a copy of its own. */
+TEST(r33_a_managed_mm_is_copied_with_its_notifiers)
+{
+	struct mm_struct *mm = vm_alloc();
+	static struct witness w;
+	int status;
+
+	ASSERT_EQ(witness_register(&w, mm), 0);
+	if (fork() == 0) {
+		mmu_notifier(invalidate_page, mm, PAGE);
+		EXPECT_EQ(w.page, 1);
+		EXPECT_EQ(mmu_notifier_unregister(&w.mn, mm), 0);
+		_exit(0);
+	}
+	ASSERT_TRUE(wait(&status) > 0);
+	EXPECT_EQ(status, 0);
+	EXPECT_EQ(w.page, 0);
 	EXPECT_EQ(mmu_notifier_unregister(&w.mn, mm), 0);
 }
 
