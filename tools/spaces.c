@@ -14,12 +14,16 @@
 
 #define SPACES_MAX (1u << 20)
 #define FORKS_MAX 64
-/* The system call is this near to the start of a function that only wraps. */
-#define WRAPPER_SIZE 16
+/*
+ * The system call is this near to the start of a function that only wraps,
+ * before the stack pointer moves. mmap() checks an argument first.
+ */
+#define WRAPPER_SIZE 24
 
 struct image {
 	struct image *next;
 	char *path;
+	bool loaded; /* elf has been looked into, for the first address */
 	struct elf_file elf;
 };
 
@@ -37,7 +41,7 @@ struct space {
 };
 
 struct place {
-	const struct image *image;
+	struct image *image;
 	const struct elf_symbol *symbol; /* or NULL */
 	uint64_t address;		 /* as linked */
 };
@@ -89,7 +93,6 @@ static struct image *image_get(const char *path)
 		free(i);
 		return NULL;
 	}
-	elf_open(&i->elf, path); /* without it there are just no symbols */
 	i->next = images;
 	images = i;
 	return i;
@@ -135,19 +138,31 @@ static const struct module *module_at(uint32_t space, uint64_t addr)
 	return NULL;
 }
 
+static const struct elf_file *image_elf(struct image *image)
+{
+	if (!image->loaded) {
+		image->loaded = true;
+		/* If that fails there are just no symbols. */
+		elf_open(&image->elf, image->path);
+	}
+	return &image->elf;
+}
+
 static bool place_find(uint32_t space, uint64_t addr, struct place *place)
 {
 	const struct module *m = module_at(space, addr);
+	const struct elf_file *elf;
 	uint64_t offset;
 
 	if (!m)
 		return false;
+	elf = image_elf(m->image);
 	offset = addr - m->start + m->offset;
 	place->image = m->image;
 	place->symbol = NULL;
 	place->address = offset;
-	if (elf_address(&m->image->elf, offset, &place->address))
-		place->symbol = elf_lookup(&m->image->elf, place->address);
+	if (elf_address(elf, offset, &place->address))
+		place->symbol = elf_lookup(elf, place->address);
 	return true;
 }
 
