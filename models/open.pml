@@ -35,6 +35,7 @@
 #define FILLING 8
 #define ABANDONED 16
 #define CALLBACK 32
+#define is_abandoned(owner) ((owner) / ABANDONED % 2 == 1)
 
 /* Memory that is written through store buffers. */
 #define OWNER(i) (i)
@@ -186,7 +187,7 @@ inline reap(p_, i_, o_, me_, b_, s_)
 {
 	o_ = mem[OWNER(i_)];
 	if
-	:: o_ >= ABANDONED && o_ < CALLBACK ->
+	:: is_abandoned(o_) ->
 		atomic {
 			flushed(p_) ->
 			if
@@ -196,6 +197,9 @@ inline reap(p_, i_, o_, me_, b_, s_)
 			:: mem[OWNER(i_)] == o_ ->
 #endif
 				mem[OWNER(i_)] = CALLBACK + TID(p_);
+#ifndef BUG_REAP_KEEPS_GEN
+				gen[i_]++; /* who saw it before sees another */
+#endif
 				abandoned--;
 				me_ = claimed[i_]
 			:: else -> o_ = 0
@@ -211,7 +215,8 @@ inline reap(p_, i_, o_, me_, b_, s_)
 			:: else
 			fi;
 			atomic {
-				flushed(p_) -> skip;
+				flushed(p_) ->
+				assert(claimed[i_] == me_);
 #ifndef BUG_REAP_LEAKS_SECTION
 				if
 				:: leaked == me_ -> leaked = 0
@@ -407,22 +412,40 @@ out:
 }
 
 #ifdef JUMP
-/* Who was seen above its frame has abandoned what it held then, no other. */
+/*
+ * look_for_abandoned: thread k was seen above its frame, so it has abandoned
+ * what it held then. A compare-and-swap of word, generation included.
+ */
 inline mark_abandoned()
 {
+	above = false;
 	atomic {
-		above = false;
 		if
 #ifdef BUG_MARK_NO_GEN
-		:: mem[OWNER(i)] == k ->
+		:: mem[OWNER(i)] % FILLING == k -> g = gen[i]
 #else
-		:: mem[OWNER(i)] == k && gen[i] == g ->
+		:: mem[OWNER(i)] % FILLING == k && gen[i] == g
 #endif
-			mem[OWNER(i)] = k + ABANDONED;
-			abandoned++
-		:: else
+		:: else -> o = ABANDONED
 		fi
 	}
+	if
+	:: o == 0 -> o = mem[OWNER(i)]
+	:: else
+	fi;
+	if
+	:: !is_abandoned(o) ->
+		atomic {
+			if
+			:: mem[OWNER(i)] == o && gen[i] == g ->
+				mem[OWNER(i)] = o + ABANDONED;
+				abandoned++
+			:: else
+			fi
+		}
+	:: else
+	fi;
+	o = 0
 }
 #endif
 
@@ -491,12 +514,12 @@ inline open_wait()
 	:: i < NREC ->
 		atomic { k = mem[OWNER(i)]; g = gen[i] }
 		if
-		:: k == 0 -> atomic { i++; g = 0 }
+		:: k == 0 || is_abandoned(k) -> atomic { i++; g = 0 }
 #ifdef BUG_FILLING_RANGE
-		:: k >= FILLING -> atomic { i++; g = 0 } /* range of before */
-		:: k != 0 && k < FILLING ->
+		:: k / FILLING % 2 == 1 -> atomic { i++; g = 0 } /* an old range */
+		:: k != 0 && k / FILLING % 2 == 0 && !is_abandoned(k) ->
 #else
-		:: k != 0 ->
+		:: k != 0 && !is_abandoned(k) ->
 #endif
 			k = k % FILLING;
 			open_wait_one();
@@ -536,8 +559,10 @@ inline unpublish()
 			atomic { k = mem[OWNER(i)]; g = gen[i] }
 			above = (frame[0] == 0 && len(sb[0]) == 0);
 			if
-			:: k == TID(0) && above -> mark_abandoned()
-			:: else
+			:: k % FILLING == TID(0) && above ->
+				k = k % FILLING;
+				mark_abandoned()
+			:: else -> above = false
 			fi;
 			reap(SUBSCRIBER, i, o, v, b, n);
 			i++
