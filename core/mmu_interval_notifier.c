@@ -204,7 +204,7 @@ unsigned long mmun_interval_read_begin(struct mmu_interval_notifier *mni)
 		misuse_report(11, "read_begin of what is not inserted here",
 			      mni);
 	/* Full barrier: pairs with the claim of a record. */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	sys_full_barrier();
 	switch (open_overlaps(m, mni->start, mni->last)) {
 	case 0:
 		return seq;
@@ -222,7 +222,7 @@ bool mmun_interval_try_read_begin(struct mmu_interval_notifier *mni,
 {
 	unsigned long now = read_seq(mni);
 
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	sys_full_barrier();
 	if (open_overlaps(to_mm(mni->mm), mni->start, mni->last))
 		return false;
 	*seq = now;

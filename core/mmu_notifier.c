@@ -112,7 +112,7 @@ int mmun_notifier_register_locked(struct mmu_notifier *mn, struct mm_struct *mm)
 	mmun_mmgrab(mm);
 	/* Full barrier, then look at the records: see open.h. */
 	mm_number(m, &mn->born);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	sys_full_barrier();
 	open_wait(m, 0, ~0ul);
 	return 0;
 }

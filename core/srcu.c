@@ -50,7 +50,7 @@ static bool srcu_drained(struct srcu_struct *s, unsigned long parity)
 		sum -= __atomic_load_n(&s->stripe[i].unlock[parity],
 				       __ATOMIC_ACQUIRE);
 	/* Unlocks before locks; pairs with the adds of the readers. */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	sys_full_barrier();
 	for (i = 0; i < SRCU_STRIPES; i++)
 		sum += __atomic_load_n(&s->stripe[i].lock[parity],
 				       __ATOMIC_ACQUIRE);
@@ -89,7 +89,7 @@ static bool srcu_done(struct srcu_struct *s, unsigned long cookie)
 unsigned long srcu_start_poll(struct srcu_struct *s)
 {
 	/* What the caller unlinked comes before the next period's drains. */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	sys_full_barrier();
 	return __atomic_load_n(&s->started, __ATOMIC_SEQ_CST) + 1;
 }
 

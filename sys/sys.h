@@ -23,6 +23,22 @@
 #define container_of(ptr, type, member) \
 	((type *)((char *)(ptr)-offsetof(type, member)))
 
+/*
+ * A full barrier. ThreadSanitizer executes it but does not reason with it:
+ * where it is used, what is ordered are atomics, and gcc need not warn.
+ */
+static inline void sys_full_barrier(void)
+{
+#if defined(__SANITIZE_THREAD__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wtsan"
+#endif
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+#if defined(__SANITIZE_THREAD__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
+}
+
 #define SYS_PAGE_SIZE 4096ul
 #define SYS_PAGE_MASK (~(SYS_PAGE_SIZE - 1))
 
