@@ -58,19 +58,16 @@ static bool is_libc(const char *path)
 /* The long jumps in padding first: a short one must not lead nowhere. */
 static int write_batch(struct batch *b)
 {
-	struct patch *patches[BATCH];
+	struct patch *patches[2 * BATCH];
 	unsigned int i, nr = 0;
 	int rc;
 
 	for (i = 0; i < b->nr; i++)
 		if (b->site[i]->gap.size)
 			patches[nr++] = &b->site[i]->gap;
-	rc = text_write(patches, nr, b->scan->threaded, false);
-	if (rc)
-		return rc;
 	for (i = 0; i < b->nr; i++)
-		patches[i] = &b->site[i]->jump;
-	rc = text_write(patches, b->nr, b->scan->threaded, false);
+		patches[nr++] = &b->site[i]->jump;
+	rc = text_write(patches, nr, b->scan->threaded, false);
 	if (rc)
 		return rc;
 	for (i = 0; i < b->nr; i++)
@@ -112,20 +109,11 @@ static void not_patchable(struct scan *s, unsigned long address)
 		s->coverage->first_unpatchable = address;
 }
 
-/* The library's own system calls, wherever it is linked in. */
-static bool is_own_syscall(unsigned long address)
-{
-	return address >= (unsigned long)__start_mmun_text &&
-	       address < (unsigned long)__stop_mmun_text;
-}
-
 static int found(struct batch *b, const struct text *t, unsigned long address)
 {
 	struct site_plan plan;
 	struct site *site = NULL;
 
-	if (is_own_syscall(address))
-		return 0;
 	switch (site_examine(&t->image, address, t->is_libc, &plan)) {
 	case SITE_PATCHABLE:
 		site = make_site(address, &plan);
@@ -171,6 +159,22 @@ static bool table_may_come(const struct text *t)
 
 /* ---- one mapping ---- */
 
+/* The library's own system calls, wherever it is linked in. */
+static bool is_own_syscall(unsigned long address)
+{
+	return address >= (unsigned long)__start_mmun_text &&
+	       address < (unsigned long)__stop_mmun_text;
+}
+
+/* The next one in [p, end) that is not the library's. */
+static const uint8_t *next_syscall(const uint8_t *p, const uint8_t *end)
+{
+	do
+		p = find_syscall(p, end);
+	while (p && is_own_syscall((unsigned long)p) && (p += 2));
+	return p;
+}
+
 static int scan_text(struct scan *s, struct text *t)
 {
 	const uint8_t *p = (const void *)t->map.start;
@@ -178,14 +182,14 @@ static int scan_text(struct scan *s, struct text *t)
 	struct batch b = {.scan = s};
 	int rc = 0;
 
-	p = find_syscall(p, end);
+	p = next_syscall(p, end);
 	if (!p)
 		return 0;
 	if (!find_table(t) && table_may_come(t) && !s->last_chance) {
 		s->pending = true;
 		return 0;
 	}
-	for (; p && !rc; p = find_syscall(p + 2, end))
+	for (; p && !rc; p = next_syscall(p + 2, end))
 		rc = found(&b, t, (unsigned long)p);
 	return rc ? rc : write_batch(&b);
 }
