@@ -9,8 +9,8 @@
  *     that is born later ever hears of it: it waits instead (open_wait).
  *  2. A record is closed by its raiser, or, once marked OPEN_ABANDONED, by
  *     whoever swaps its owner for himself.
- *  3. gen changes with every claim, so who waits for one incarnation cannot
- *     take the next for it.
+ *  3. gen changes with every claim and every take-over, so who looks at one
+ *     incarnation cannot take the next for it, nor mark it, nor close it.
  */
 #include "sys/general_regs.h"
 
@@ -110,7 +110,7 @@ static void reap_abandoned(struct mm *m)
 
 		if (!((uint32_t)word & OPEN_ABANDONED) ||
 		    !__atomic_compare_exchange_n(
-			    &o->word, &word, (word & ~0xffffffffull) | mine,
+			    &o->word, &word, ((word >> 32) + 1) << 32 | mine,
 			    false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 			continue;
 		__atomic_fetch_sub(&m->v.abandoned, 1, __ATOMIC_RELAXED);
@@ -502,18 +502,20 @@ static void look_for_abandoned(struct mm *m, struct open *o, uint64_t seen,
 	uint32_t tid = (uint32_t)seen & OPEN_TID;
 	unsigned long sp = 0;
 
-	if (sys_thread_alive(tid)) {
-		if (waited_ns < 1000 * MSEC || !o->sp ||
-		    sys_thread_sp(tid, &sp) || on_callback_stack(sp) ||
-		    sp <= o->sp || sp - o->sp > 8ul << 20)
-			return;
-	}
-	if (still_open(o, seen)) {
-		seen = (seen & ~0xffffffffull) |
-		       __atomic_load_n(&o->owner, __ATOMIC_ACQUIRE);
-		if (!((uint32_t)seen & OPEN_ABANDONED))
-			mark_abandoned(m, o, seen);
-	}
+	bool alive = sys_thread_alive(tid);
+
+	if (alive &&
+	    (waited_ns < 1000 * MSEC || !o->sp || sys_thread_sp(tid, &sp) ||
+	     on_callback_stack(sp) || sp <= o->sp || sp - o->sp > 8ul << 20))
+		return;
+	if (!still_open(o, seen))
+		return;
+	seen = (seen & ~0xffffffffull) |
+	       __atomic_load_n(&o->owner, __ATOMIC_ACQUIRE);
+	/* While it is being filled, sp is that of an earlier incarnation. */
+	if (!((uint32_t)seen & OPEN_ABANDONED) &&
+	    !(alive && ((uint32_t)seen & OPEN_FILLING)))
+		mark_abandoned(m, o, seen);
 }
 
 static void wait_one(struct mm *m, struct open *o, uint64_t seen)
