@@ -14,7 +14,7 @@ static const char self[] = "/proc/self/exe";
 /* A function that .symtab has, for the look-up; not inlined, not removed. */
 int elf_test_landmark(int x);
 
-__attribute__((noinline, noclone, used)) int elf_test_landmark(int x)
+__attribute__((noinline, used)) int elf_test_landmark(int x)
 {
 	__asm__ volatile("" : "+r"(x));
 	return x * 3;
