@@ -132,7 +132,8 @@ static int show(const struct consumer *c, struct outcome *out)
 static bool unsupported(int error)
 {
 	return error == -ENOSYS || error == -EPERM || error == -EOPNOTSUPP ||
-	       error == -EACCES;
+	       error == -EACCES ||
+	       error == -ENOMEM; /* too little may be locked */
 }
 
 static int demonstrate(const struct consumer *c)

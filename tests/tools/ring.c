@@ -190,7 +190,7 @@ TEST(many_producers_one_reader)
 		ASSERT_GE(s.op.site, next[s.op.tid]);
 		next[s.op.tid] = s.op.site + 1;
 		got[s.op.tid]++;
-		if (++n == 300000) {
+		if (++n == 100000) {
 			stop = true;
 			for (int i = 0; i < PRODUCERS; i++)
 				pthread_join(p[i].thread, NULL);
@@ -198,5 +198,5 @@ TEST(many_producers_one_reader)
 	}
 	for (int i = 0; i < PRODUCERS; i++)
 		EXPECT_EQ(got[i], p[i].put);
-	EXPECT_GE(n, 300000);
+	EXPECT_GE(n, 100000);
 }

@@ -46,21 +46,19 @@ for sig in 9 15 11 1 2; do
 	) 2>/dev/null
 	is "fatal signal $sig" $((128 + sig)) $?
 done
-if command -v python3 >/dev/null; then
-	python3 - "$MMUN" <<'END'
-import subprocess, sys
-run = subprocess.run([sys.argv[1], 'trace', '-q', '-o', '/dev/null', 'sh',
-                      '-c', 'kill -TERM $$'])
-sys.exit(run.returncode != -15)
-END
-	ok $? 'dies of the very signal'
-fi
 is 'standard output and input are untouched' 'in' \
 	"$(echo in | "$MMUN" trace -q -o /dev/null cat)"
 is 'LD_PRELOAD that was there stays, behind ours' "libmmun-trace.so:$victim" \
 	"$(LD_PRELOAD=$victim "$MMUN" trace -q -o /dev/null sh -c \
 		'echo "${LD_PRELOAD##*/libmmun-trace.so}"' 2>/dev/null |
 		sed 's/^/libmmun-trace.so/')"
+
+if command -v python3 >/dev/null; then
+	python3 "$here/signals.py" "$MMUN" "$victim"
+	ok $? 'signals'
+else
+	skip 'signals' 'no python3'
+fi
 
 # --- what it sees ---
 traced ranges >"$work/expected"
