@@ -98,7 +98,7 @@ static int publish(struct mmu_interval_notifier *mni, struct mm *m)
 	int rc;
 
 	sys_mutex_lock(&m->v.lock, &old);
-	if (m->dying) {
+	if (__atomic_load_n(&m->dying, __ATOMIC_RELAXED)) {
 		rc = -ESRCH;
 	} else {
 		mm_hull_widen(m, mni->start, mni->last);

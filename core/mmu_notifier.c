@@ -77,7 +77,7 @@ static int publish(struct mmu_notifier *mn, struct mm *m)
 	int rc = 0;
 
 	sys_mutex_lock(&m->v.lock, &old);
-	if (m->dying) {
+	if (__atomic_load_n(&m->dying, __ATOMIC_RELAXED)) {
 		rc = -ESRCH;
 	} else if (is(mn, MAGIC_REGISTERED) || is(mn, MAGIC_PUT)) {
 		misuse(11, "notifier registered twice", mn);
@@ -452,14 +452,18 @@ static unsigned long open_to_handle(const struct mm *m, const struct open *o,
 	if (!o)
 		return OPEN_OVERFLOW | seq;
 	return (unsigned long)(o - m->v.open) + 1 +
-	       ((unsigned long)(o->gen & 0x7fffffff) << 16);
+	       ((__atomic_load_n(&o->word, __ATOMIC_RELAXED) >> 32 & 0x7fffffff)
+		<< 16);
 }
 
 static struct open *handle_to_open(struct mm *m, unsigned long handle)
 {
 	struct open *o = &m->v.open[(handle & 0xffff) - 1];
+	uint64_t word = __atomic_load_n(&o->word, __ATOMIC_RELAXED);
 
-	return (o->gen & 0x7fffffff) == handle >> 16 ? o : NULL;
+	return (uint32_t)word && (word >> 32 & 0x7fffffff) == handle >> 16
+		       ? o
+		       : NULL;
 }
 
 static bool range_is_bad(const struct mmu_notifier_range *range)
@@ -514,7 +518,7 @@ void mmun_notifier_range_end(struct mmu_notifier_range *range)
 
 	if (!(range->open & OPEN_OVERFLOW)) {
 		o = handle_to_open(m, range->open);
-		if (!o || !o->owner) {
+		if (!o) {
 			misuse(4, "end without begin", range);
 			return;
 		}

@@ -96,7 +96,7 @@ static void raise_somewhere(struct worker *w)
 	struct mmu_notifier_range range;
 
 	add(&raised, 1);
-	if (below(&w->random, 64) == 0) {
+	if (below(&w->random, 512) == 0) {
 		mmu_notifier(invalidate_all, mm, 0);
 		return;
 	}
