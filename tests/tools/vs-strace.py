@@ -16,7 +16,8 @@ pointer is that of mmun's stub. Not compared are
   - calls that libmmun makes itself: instruction pointer in its one function
     with a syscall instruction for that, mmun_raw_syscall();
   - program images without an "attach" object: mmun, strace's own child;
-  - calls that failed.
+  - calls that failed;
+  - shmdt() and process_madvise(): their ranges are not in the arguments.
 
 Then each of some announcements is left out, and that must be noticed.
 """
@@ -97,6 +98,7 @@ class Run:
         self.spaces = {}
         self.gate = gate(library)
         self.losses = []        # (index, tid, space, Wanted)
+        self.left_out = collections.Counter()
 
     def space(self, tid):
         if tid not in self.spaces:
@@ -132,7 +134,9 @@ class Run:
                 space.origin.attached = True
                 continue
             ranges = lost(call, space)
-            if ranges and not self.own(call, space):
+            if ranges and self.own(call, space):
+                self.left_out["libmmun's own"] += 1
+            elif ranges:
                 self.losses.append((index, call.tid, space,
                                     Wanted(call.name, ranges, call.text)))
         return self.wanted()
@@ -146,7 +150,11 @@ class Run:
         result = collections.defaultdict(list)
         for index, tid, space, wanted in self.losses:
             origin = space.origin
-            if origin.attached and index > origin.marker:
+            if not origin.attached:
+                self.left_out['in images without the agent'] += 1
+            elif index < origin.marker:
+                self.left_out['before the marker'] += 1
+            else:
                 result[tid].append(wanted)
         return result
 
@@ -250,13 +258,16 @@ def left_out_is_noticed(wanted, seen, used):
 def main(log, path, library, minimum):
     with open(path, encoding='ascii') as lines:
         events = [json.loads(line) for line in lines]
-    wanted = Run(log, events, library).read()
+    run = Run(log, events, library)
+    wanted = run.read()
     seen = announced(events)
     missing, used = match(wanted, seen)
     for text in missing[:20]:
         print('not announced:', text)
     print(f'{len(used)} calls compared, {len(missing)} not announced, '
           f'{events[-1]["lost"]} records lost')
+    print('left out:', ', '.join(f'{n} {why}' for why, n in
+                                 sorted(run.left_out.items())) or 'none')
     if missing or len(used) < int(minimum) or events[-1]['lost']:
         return 1
     if not events[-1]['images']:

@@ -66,6 +66,9 @@ compared sqlite3 1 sqlite3 :memory: 'create table t(x);
 	with recursive n(i) as (select 1 union all select i+1 from n
 	where i < 30000) insert into t select i from n; select sum(x) from t;'
 compared gcc 1 gcc -x c -c -o "$work/object" /dev/null
+compared java 20 java -Xmx64m -XX:TieredStopAtLevel=1 -version
+compared node 20 node -e 'Buffer.alloc(1 << 24); require("child_process")
+	.execSync("true")'
 compared 'the ranges of our own victim' 7 "$PROGRAMS/victim" ranges
 compared 'forked children' 30 "$PROGRAMS/victim" forks 3
 compared 'a vfork child' 1 "$PROGRAMS/victim" vfork
