@@ -9,6 +9,7 @@
  *	w  imm16		e  imm16, imm8 (enter)
  *	v  imm16/32/64		o  absolute address (movabs)
  *	r  rel8			R  rel32
+ *	c  ModRM that names registers, whatever it says
  *	g  ModRM, imm8 for /0 and /1	h  the same with imm16/32
  *	p  prefix or escape, handled before	x  not in 64-bit mode
  */
@@ -33,7 +34,7 @@ static const char one_byte[] = "mmmmbzxxmmmmbzxp"
 
 static const char two_byte[] = "mmmmx.....x.xm.B"
 			       "mmmmmmmmmmmmmmmm"
-			       "mmmmxxxxmmmmmmmm"
+			       "ccccxxxxmmmmmmmm"
 			       "......x.pxpxxxxx"
 			       "mmmmmmmmmmmmmmmm"
 			       "mmmmmmmmmmmmmmmm"
@@ -221,6 +222,8 @@ static int64_t operands(struct cursor *c)
 		    (c->opsize || c->repne))
 			next_imm(c, 2);
 		return 0;
+	case 'c':
+		return next(c), 0;
 	case 'B':
 		modrm(c);
 		return next_imm(c, 1);

@@ -1,0 +1,39 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# insn-lengths.sh DECODER - our instruction lengths against objdump's, over
+# the libraries of this machine. What neither can be sure of (a prefix shown
+# alone: data in the text) must stay under one in a thousand.
+
+decoder=$1
+nr=0
+bad=0
+
+if ! command -v objdump >/dev/null; then
+	echo '1..0 # SKIP no objdump here'
+	exit 0
+fi
+
+try()
+{
+	set -- "$1" $(objdump -d --insn-width=16 "$1" 2>/dev/null |
+		"$decoder" | tail -1)
+	nr=$((nr + 1))
+	if [ "${2:-0}" -gt 1000 ] && [ "$4" = 0 ] &&
+		[ $(($3 * 1000)) -lt "$2" ]; then
+		echo "ok $nr - $1: $2 instructions, $3 unclear"
+	else
+		echo "not ok $nr - $1: $2 instructions, $3 unclear, $4 wrong"
+		objdump -d --insn-width=16 "$1" | "$decoder" | head -5
+		bad=1
+	fi
+}
+
+for file in /lib64/ld-linux-x86-64.so.2 /lib/*/libc.so.6 /lib/*/libm.so.6 \
+	/lib/*/libgcc_s.so.1 /usr/lib/*/libstdc++.so.6 \
+	/usr/lib/*/libcrypto.so.3 /usr/lib/*/libgomp.so.1 \
+	/usr/lib/*/libx264.so.* /bin/bash /usr/bin/git; do
+	[ -e "$file" ] && try "$file"
+done
+echo "1..$nr"
+exit $bad

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Program text that appears after arming: a library with a system call of
+ * its own is covered when dlopen() returns.
+ */
+#include <dlfcn.h>
+
+#include "tests/live/recorder.h"
+
+typedef long (*unmap_fn)(void *, unsigned long);
+
+static unsigned int sites(void)
+{
+	struct mmun_coverage c = {.size = sizeof(c)};
+
+	ASSERT_EQ(mmun_coverage_read(&c), 0);
+	return c.sites;
+}
+
+static void *load(void)
+{
+	void *lib = dlopen(LATER_LIBRARY, RTLD_NOW | RTLD_LOCAL);
+
+	if (!lib)
+		tap_say("# %s", dlerror());
+	ASSERT_NE(lib, NULL);
+	return lib;
+}
+
+static void check(void *lib, const char *name)
+{
+	unmap_fn fn = (unmap_fn)dlsym(lib, name);
+	static struct recorder r;
+	char *p = map_pages(1);
+
+	ASSERT_NE(fn, NULL);
+	memset(&r, 0, sizeof(r));
+	record(&r, p, PAGE);
+	r.probe = p;
+	EXPECT_EQ(fn(p, PAGE), 0);
+	EXPECT_EQ(r.begins, 1);
+	EXPECT_EQ(r.ends, 1);
+	EXPECT_EQ(r.byte, 'a');
+	EXPECT_FALSE(is_mapped(p));
+	mmu_interval_notifier_remove(&r.mni);
+}
+
+TEST(library_loaded_before)
+{
+	void *lib = load();
+
+	ASSERT_EQ(mm_arm(mm_self()), 0);
+	check(lib, "later_short");
+	check(lib, "later_long");
+	check(lib, "later_register");
+	check(lib, "later_far");
+}
+
+TEST(library_loaded_later)
+{
+	unsigned int before;
+	void *lib;
+
+	ASSERT_EQ(mm_arm(mm_self()), 0);
+	before = sites();
+	lib = load();
+	EXPECT_EQ(sites(), before + 4);
+	check(lib, "later_short");
+	check(lib, "later_long");
+	check(lib, "later_register");
+	check(lib, "later_far");
+}
+
+TEST(library_loaded_again_and_again)
+{
+	void *lib;
+	int i;
+
+	ASSERT_EQ(mm_arm(mm_self()), 0);
+	for (i = 0; i < 200; i++) {
+		lib = load();
+		check(lib, i & 1 ? "later_short" : "later_long");
+		dlclose(lib);
+	}
+}
+
+TEST(library_loaded_in_a_child)
+{
+	void *lib;
+	pid_t pid;
+	int i, status;
+
+	ASSERT_EQ(mm_arm(mm_self()), 0);
+	for (i = 0; i < 4; i++) {
+		pid = fork();
+		if (!pid) {
+			ASSERT_EQ(mm_arm(mm_self()), 0);
+			check(load(), "later_short");
+			_exit(0);
+		}
+		ASSERT_EQ(waitpid(pid, &status, 0), pid);
+		EXPECT_EQ(status, 0);
+	}
+	lib = load();
+	check(lib, "later_long");
+}
+
+TEST(coverage_counts)
+{
+	struct mmun_coverage c = {.size = sizeof(c)};
+
+	EXPECT_EQ(mmun_coverage_read(NULL), -EINVAL);
+	c.size = 1;
+	EXPECT_EQ(mmun_coverage_read(&c), -EINVAL);
+	c.size = sizeof(c);
+	EXPECT_EQ(mmun_coverage_read(&c), 0);
+	EXPECT_EQ(c.armed, 0);
+	ASSERT_EQ(mm_arm(mm_self()), 0);
+	EXPECT_EQ(mmun_coverage_read(&c), 0);
+	EXPECT_EQ(c.armed, 1);
+	EXPECT_EQ(c.error, 0);
+	EXPECT_EQ(c.late, 0);
+	EXPECT_EQ(c.method, MMUN_PATCH_PROC_MEM);
+	EXPECT_GE(c.images, 3);
+	EXPECT_GE(c.sites, 20);
+	EXPECT_EQ(c.unpatchable, 0);
+}
+
+TEST(text_lookup)
+{
+	struct mmun_text text;
+	void *lib = load();
+	unsigned long fn = (unsigned long)dlsym(lib, "later_short");
+
+	ASSERT_EQ(mmun_text_lookup(fn, &text), 0);
+	EXPECT_LE(text.start, fn);
+	EXPECT_GT(text.end, fn);
+	EXPECT_STREQ(strrchr(text.path, '/'), strrchr(LATER_LIBRARY, '/'));
+	EXPECT_EQ(mmun_text_lookup(1, &text), -ENOENT);
+}
