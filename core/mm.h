@@ -67,7 +67,7 @@ struct mm {
 	 */
 	unsigned long hull_start;
 	unsigned long hull_last;
-	unsigned long invalidate_seq; /* numbers begins and newcomers; odd */
+	unsigned long invalidate_seq; /* counts newcomers; see mm_seq() */
 	struct itree itree;
 	const struct mm_operations *ops;
 	void *private_data;
@@ -99,7 +99,17 @@ mm_may_hit(const struct mm *m, unsigned long start, unsigned long end)
 	       end > __atomic_load_n(&m->hull_start, __ATOMIC_RELAXED);
 }
 
-/* A number for a begin or a newcomer: odd, never 0, ever growing. */
+/*
+ * Newcomers are numbered: odd, never 0, ever growing. A begin has the number
+ * of the last one, and is told to those up to it. It only reads the counter,
+ * so raises on different processors do not fight for it.
+ */
+static inline unsigned long mm_seq(const struct mm *m)
+{
+	/* Acquire: who has that number or less is found by the walk. */
+	return __atomic_load_n(&m->invalidate_seq, __ATOMIC_ACQUIRE) | 1;
+}
+
 static inline unsigned long mm_next_seq(struct mm *m)
 {
 	return (__atomic_add_fetch(&m->invalidate_seq, 2, __ATOMIC_SEQ_CST)) |
@@ -143,7 +153,7 @@ static inline unsigned long mm_number(struct mm *m, unsigned long *born)
 static inline bool mmu_notifier_born_before(struct mmu_notifier *mn,
 					    unsigned long seq)
 {
-	return (long)(seq - mm_number(to_mm(mn->mm), &mn->born)) > 0;
+	return (long)(seq - mm_number(to_mm(mn->mm), &mn->born)) >= 0;
 }
 
 /* Recompute the hull around a change of the index; lock held. */

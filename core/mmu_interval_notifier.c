@@ -145,8 +145,11 @@ int mmun_interval_insert(struct mmu_interval_notifier *mni,
 	    !(mni->events >> MMU_NOTIFY_UNMAP & 1))
 		misuse(15, "subscription does not hear of UNMAP and CLEAR",
 		       mni);
-	/* Before it is published: the first begin that meets it writes it. */
-	mni->invalidate_seq = mm_next_seq(m);
+	/*
+	 * Before it is published: the first begin that meets it writes it.
+	 * Even, unlike the numbers of begins.
+	 */
+	mni->invalidate_seq = mm_next_seq(m) + 1;
 	rc = publish(mni, m);
 	if (rc)
 		return rc;

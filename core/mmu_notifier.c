@@ -280,7 +280,7 @@ typedef int (*tell_fn)(struct mmu_notifier *mn, struct mm_struct *mm,
 static int tell_each(struct mm *m, struct open *o, tell_fn fn,
 		     unsigned long arg)
 {
-	unsigned long seq = mm_next_seq(m);
+	unsigned long seq = mm_seq(m);
 	struct srcu_token t = open_walk_begin(m, o);
 	struct mmu_notifier *mn;
 	int answer = 0;

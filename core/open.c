@@ -4,7 +4,7 @@
  * what becomes of those that nobody will close. The protocol is in open.h.
  *
  * Invariants
- *  1. A begin is told to exactly the subscriptions with 0 < born < seq that
+ *  1. A begin is told to exactly the subscriptions with 0 < born <= seq that
  *     the walk finds; the end to those of them that are still there. Nothing
  *     that is born later ever hears of it: it waits instead (open_wait).
  *  2. A record is closed by its raiser, or, once marked OPEN_ABANDONED, by
@@ -289,14 +289,14 @@ static void refused(struct mmu_interval_notifier *mni,
 /* One callback, again and again where it must not fail. */
 static bool tell_invalidate(struct mmu_interval_notifier *mni,
 			    const struct mmu_notifier_range *range,
-			    unsigned long seq, bool may_fail)
+			    unsigned long cur_seq, bool may_fail)
 {
 	unsigned long before =
 		__atomic_load_n(&mni->invalidate_seq, __ATOMIC_RELAXED);
 	uint64_t began = callback_clock(mmu_notifier_range_blockable(range));
 	unsigned int times = 0;
 
-	while (!mni->ops->invalidate(mni, range, seq)) {
+	while (!mni->ops->invalidate(mni, range, cur_seq)) {
 		if (may_fail)
 			return false;
 		refused(mni, range, ++times);
@@ -313,10 +313,24 @@ static bool tell_invalidate(struct mmu_interval_notifier *mni,
 }
 
 /*
+ * What mmu_interval_set_seq() is to be given: a value that no other begin
+ * has, nor had since the record was claimed four billion times. From the
+ * record, and not from a counter that all processors would share.
+ */
+static unsigned long collision_seq(struct mm *m, const struct open *o)
+{
+	if (!o)
+		return 1ul << 63 | mm_next_seq(m);
+	return (__atomic_load_n(&o->word, __ATOMIC_RELAXED) >> 32) << 16 |
+	       (unsigned long)(o - m->v.open) << 1 | 1;
+}
+
+/*
  * Returns whether anybody was told, or -EAGAIN: then those who were told
  * before one refused have heard that nothing changed.
  */
-static int tell_interval_begin(struct mm *m, struct mmu_notifier_range *range,
+static int tell_interval_begin(struct mm *m, struct open *o,
+			       struct mmu_notifier_range *range,
 			       unsigned long seq, bool may_fail)
 {
 	const struct itree_node *root = itree_snapshot(&m->itree);
@@ -329,7 +343,7 @@ static int tell_interval_begin(struct mm *m, struct mmu_notifier_range *range,
 		if (!told(mni, range, seq))
 			continue;
 		any = 1;
-		if (tell_invalidate(mni, range, seq, may_fail))
+		if (tell_invalidate(mni, range, collision_seq(m, o), may_fail))
 			continue;
 		range->flags |= MMU_NOTIFIER_RANGE_FAILED;
 		tell_invalidated(root, range, seq, mni);
@@ -404,14 +418,14 @@ int open_begin(struct mm *m, struct open *o, struct mmu_notifier_range *range,
 			      "invalidation from a callback of the same mm, or "
 			      "from a signal handler in one",
 			      (void *)range->start);
-	*seq = mm_next_seq(m);
+	*seq = mm_seq(m);
 	if (o) {
 		o->event = (uint16_t)range->event;
 		o->flags = (uint16_t)shown.flags;
 		o->tag = range->owner;
 	}
 	t = open_walk_begin(m, o);
-	any = tell_interval_begin(m, &shown, *seq,
+	any = tell_interval_begin(m, o, &shown, *seq,
 				  range->flags & OPEN_MAY_FAIL);
 	if (any >= 0 && !(range->flags & OPEN_INTERVAL_ONLY))
 		any |= tell_list(m, &shown, *seq, true);

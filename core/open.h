@@ -9,8 +9,9 @@
  *
  *	raiser				newcomer
  *	claim record (full barrier)	publish in list or tree
+ *	seq = the last number
  *	look at hull, list, tree	number itself (full barrier)
- *	  -> tells those born before	look at records
+ *	  -> tells born <= seq		look at records
  *	change				  -> waits for those open
  *	close record
  *
