@@ -52,6 +52,7 @@ static struct itree_pool {
 	struct sys_mutex lock;
 	struct itree_node *free;
 	unsigned long nr_free;
+	unsigned long nr;
 	uint32_t wiped; /* this page is wiped on fork */
 } __attribute__((aligned(4096))) pool;
 
@@ -78,6 +79,7 @@ static int pool_grow(void)
 		return -ENOMEM;
 	for (i = 0; i < POOL_CHUNK / sizeof(*n); i++)
 		pool_put(n + i);
+	pool.nr += i;
 	return 0;
 }
 
@@ -114,6 +116,16 @@ static void pool_put_list(struct itree_node *list)
 		pool_put(list);
 	}
 	sys_mutex_unlock_blocked(&pool.lock);
+}
+
+unsigned long itree_pool_nodes(void)
+{
+	return __atomic_load_n(&pool.nr, __ATOMIC_RELAXED);
+}
+
+unsigned long itree_pool_free(void)
+{
+	return __atomic_load_n(&pool.nr_free, __ATOMIC_RELAXED);
 }
 
 /* ---- one update ---- */

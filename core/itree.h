@@ -47,6 +47,9 @@ int itree_remove(struct itree *t, struct srcu_struct *srcu,
 /* Smallest start and largest last; false if empty. */
 bool itree_hull(const struct itree *t, unsigned long *start,
 		unsigned long *last);
+/* Of all trees: nodes mapped, and nodes that no tree has. */
+unsigned long itree_pool_nodes(void);
+unsigned long itree_pool_free(void);
 /* Give every node back; no reader may be left. */
 void itree_destroy(struct itree *t);
 
