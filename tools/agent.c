@@ -7,11 +7,12 @@
  * operation leaves two records, one before and one after. No ring, no effect.
  *
  * The observer runs in strangers' worst moments: no allocation, no lock, no
- * stdio, no errno, and no system call but those of mmun_text_lookup(), made
- * once for each piece of program text that changes the address space.
+ * stdio, no errno, and no system call but those of mmun_text_lookup(), for
+ * program text that came later than we did, once for each piece.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -104,7 +105,9 @@ static bool module_has(const struct module *m, unsigned long address)
 
 static bool module_known(unsigned long address)
 {
-	for (unsigned int i = 0; i < MODULES; i++)
+	unsigned int n = __atomic_load_n(&next_module, __ATOMIC_RELAXED);
+
+	for (unsigned int i = 0; i < MODULES && i < n; i++)
 		if (module_has(&modules[i], address))
 			return true;
 	return false;
@@ -403,6 +406,32 @@ static void report(int error, char *scratch)
 	put_attach(space_before_fork, &attach);
 }
 
+/* The program text that is there already. */
+static int announce_object(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	struct mmun_text text;
+
+	for (int i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+		unsigned long start = info->dlpi_addr + p->p_vaddr;
+
+		if (p->p_type != PT_LOAD || !(p->p_flags & PF_X))
+			continue;
+		/* The program itself has no name here, the vdso no file. */
+		if (info->dlpi_name[0] != '/') {
+			announce(space_before_fork, start);
+			continue;
+		}
+		text.start = start & -PAGE;
+		text.end = (start + p->p_memsz + PAGE - 1) & -PAGE;
+		text.offset = p->p_offset & -PAGE;
+		strncpy(text.path, info->dlpi_name, sizeof(text.path) - 1);
+		text.path[sizeof(text.path) - 1] = 0;
+		put_module(space_before_fork, &text);
+	}
+	return 0;
+}
+
 static int observe(char *scratch)
 {
 	static struct mmun_observer observer = {
@@ -416,7 +445,8 @@ static int observe(char *scratch)
 	calibrating_tid = (int)syscall(SYS_gettid);
 	error = mmun_observe(&observer);
 	if (!error) {
-		time_op(scratch); /* look up libc's text, warm the caches */
+		dl_iterate_phdr(announce_object, NULL);
+		time_op(scratch); /* warm the caches */
 		observed = time_op(scratch);
 		if (observed > plain)
 			__atomic_fetch_add(&ring->cost, observed - plain,
