@@ -166,6 +166,43 @@ struct mmu_notifier_range {
 	unsigned long open;
 };
 
+/**
+ * mmu_notifier_range_init_owner - fill in a range before start.
+ */
+static inline void
+mmu_notifier_range_init_owner(struct mmu_notifier_range *range,
+			      enum mmu_notifier_event event, unsigned int flags,
+			      struct mm_struct *mm, unsigned long start,
+			      unsigned long end, void *owner)
+{
+	range->mm = mm;
+	range->start = start;
+	range->end = end;
+	range->flags = flags;
+	range->event = event;
+	range->owner = owner;
+	range->open = 0;
+}
+
+/** mmu_notifier_range_init - the same without an owner. */
+static inline void mmu_notifier_range_init(struct mmu_notifier_range *range,
+					   enum mmu_notifier_event event,
+					   unsigned int flags,
+					   struct mm_struct *mm,
+					   unsigned long start,
+					   unsigned long end)
+{
+	mmu_notifier_range_init_owner(range, event, flags, mm, start, end,
+				      NULL);
+}
+
+/** mmu_notifier_range_blockable - may callbacks of this event sleep? */
+static inline bool
+mmu_notifier_range_blockable(const struct mmu_notifier_range *range)
+{
+	return range->flags & MMU_NOTIFIER_RANGE_BLOCKABLE;
+}
+
 #ifdef CONFIG_MMU_NOTIFIER
 
 int mmun_notifier_register(struct mmu_notifier *mn, struct mm_struct *mm);
@@ -319,43 +356,6 @@ static inline int mmu_notifier_age_page(struct mm_struct *mm,
 	} while (0)
 
 /**
- * mmu_notifier_range_init_owner - fill in a range before start.
- */
-static inline void
-mmu_notifier_range_init_owner(struct mmu_notifier_range *range,
-			      enum mmu_notifier_event event, unsigned int flags,
-			      struct mm_struct *mm, unsigned long start,
-			      unsigned long end, void *owner)
-{
-	range->mm = mm;
-	range->start = start;
-	range->end = end;
-	range->flags = flags;
-	range->event = event;
-	range->owner = owner;
-	range->open = 0;
-}
-
-/** mmu_notifier_range_init - the same without an owner. */
-static inline void mmu_notifier_range_init(struct mmu_notifier_range *range,
-					   enum mmu_notifier_event event,
-					   unsigned int flags,
-					   struct mm_struct *mm,
-					   unsigned long start,
-					   unsigned long end)
-{
-	mmu_notifier_range_init_owner(range, event, flags, mm, start, end,
-				      NULL);
-}
-
-/** mmu_notifier_range_blockable - may callbacks of this event sleep? */
-static inline bool
-mmu_notifier_range_blockable(const struct mmu_notifier_range *range)
-{
-	return range->flags & MMU_NOTIFIER_RANGE_BLOCKABLE;
-}
-
-/**
  * mmu_notifier_invalidate_range_start - [start, end) is about to change.
  *
  * Blockable: callbacks may sleep, and every one is told. Async-signal-safe as
@@ -483,39 +483,6 @@ static inline int mmu_notifier_age_page(struct mm_struct *mm,
 			__mn->ops->function(__mn, mm, args);   \
 		}                                              \
 	} while (0)
-
-static inline void
-mmu_notifier_range_init_owner(struct mmu_notifier_range *range,
-			      enum mmu_notifier_event event, unsigned int flags,
-			      struct mm_struct *mm, unsigned long start,
-			      unsigned long end, void *owner)
-{
-	(void)range;
-	(void)event;
-	(void)flags;
-	(void)mm;
-	(void)start;
-	(void)end;
-	(void)owner;
-}
-
-static inline void mmu_notifier_range_init(struct mmu_notifier_range *range,
-					   enum mmu_notifier_event event,
-					   unsigned int flags,
-					   struct mm_struct *mm,
-					   unsigned long start,
-					   unsigned long end)
-{
-	mmu_notifier_range_init_owner(range, event, flags, mm, start, end,
-				      NULL);
-}
-
-static inline bool
-mmu_notifier_range_blockable(const struct mmu_notifier_range *range)
-{
-	(void)range;
-	return true;
-}
 
 static inline void
 mmu_notifier_invalidate_range_start(struct mmu_notifier_range *range)
