@@ -63,9 +63,14 @@ mmun_live_entry:
 	mov	%rax, F_FLAGS(%rsp)
 	mov	%rsp, %rbp
 	mov	%rsp, %rdi
-	/* The frame describes the caller from here on. */
+	/*
+	 * The frame describes the caller from here on; where it goes on is in
+	 * frame->site->back. In words of DWARF: val_expression of rip: breg6
+	 * F_SITE, deref, plus_uconst SITE_BACK, deref.
+	 */
 	.cfi_def_cfa %rbp, RED_ZONE + F_SIZE
 	.cfi_offset %rbp, F_BP - (RED_ZONE + F_SIZE)
+	.cfi_escape 0x16, 16, 7, 0x76, 0x80 | F_SITE, 0, 0x06, 0x23, SITE_BACK, 0x06
 	call	mmun_live_pre
 	cmp	$LIVE_MISS, %eax
 	je	.Lmiss

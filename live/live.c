@@ -16,6 +16,15 @@ static bool redirected;
 /* core's question; see core/mm.h. */
 int (*mmun_live_arm)(void) = live_arm;
 
+static unsigned int count_sites(void)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < mmun_nr_sites; i++)
+		n += mmun_sites[i].live;
+	return n;
+}
+
 static int redirect(bool threaded)
 {
 	struct scan s = {.coverage = &mmun_live_coverage, .threaded = threaded};
@@ -28,9 +37,16 @@ static int redirect(bool threaded)
 	if (rc)
 		return rc;
 	live_mmap_init();
+	mmun_live_coverage = (struct mmun_coverage){0};
 	s.last_chance = true;
 	rc = scan_range(&s, 0, ~0ul);
-	if (!rc && !mmun_live_coverage.sites)
+	/*
+	 * Two copies cannot both stand before a system call, and to be told
+	 * of some calls but not of libc's is worse than an error.
+	 */
+	if (!rc && s.foreign)
+		rc = -EBUSY;
+	if (!rc && !count_sites())
 		rc = -ENOEXEC;
 	redirected = !rc;
 	return rc;
@@ -46,7 +62,6 @@ static void let_in(bool threaded)
 
 	/* Seen by every thread at its next passage: the waiting below. */
 	__atomic_store_n(&mmun_live_v.armed, 1, __ATOMIC_SEQ_CST);
-	c->armed = 1;
 	if (!threaded)
 		return;
 	sys_membarrier();
@@ -63,7 +78,6 @@ static int arm_locked(void)
 	if (!redirected)
 		rc = redirect(threaded);
 	mmun_live_coverage.error = rc;
-	mmun_live_coverage.method = text_method();
 	if (!rc)
 		let_in(threaded);
 	return rc;
@@ -97,6 +111,7 @@ int mmun_coverage_read(struct mmun_coverage *coverage)
 	coverage->size = sizeof(*coverage);
 	coverage->armed = mmun_live_v.armed;
 	coverage->method = text_method();
+	coverage->sites = count_sites();
 	sys_mutex_unlock(&mmun_live_v.lock, &signals);
 	return 0;
 }

@@ -280,7 +280,7 @@ enum site_verdict site_examine(const struct image *img, unsigned long address,
 	if (is_done(address))
 		return SITE_DONE;
 	if (is_redirected(address))
-		return SITE_UNPATCHABLE;
+		return SITE_FOREIGN;
 	walked = image_function(img, address - SLACK, address, &f)
 			 ? walk_to(&f, address, &w)
 			 : WALK_LOST;

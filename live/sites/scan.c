@@ -72,7 +72,6 @@ static int write_batch(struct batch *b)
 		return rc;
 	for (i = 0; i < b->nr; i++)
 		b->site[i]->live = true;
-	b->scan->coverage->sites += b->nr;
 	b->nr = 0;
 	return 0;
 }
@@ -117,6 +116,9 @@ static int found(struct batch *b, const struct text *t, unsigned long address)
 	switch (site_examine(&t->image, address, t->is_libc, &plan)) {
 	case SITE_PATCHABLE:
 		site = make_site(address, &plan);
+		break;
+	case SITE_FOREIGN:
+		b->scan->foreign = true;
 		break;
 	case SITE_UNPATCHABLE:
 		break;

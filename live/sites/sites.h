@@ -82,6 +82,7 @@ enum site_verdict {
 	SITE_PATCHABLE,	  /* a stub can be made */
 	SITE_UNPATCHABLE, /* could be one, and cannot be redirected */
 	SITE_DONE,	  /* ours already */
+	SITE_FOREIGN,	  /* of another copy of this library */
 };
 
 /*
@@ -107,6 +108,7 @@ struct scan {
 	bool threaded;
 	bool last_chance; /* do without tables that have not come */
 	bool pending;	  /* some text lacks its table so far */
+	bool foreign;	  /* another copy of this library was here */
 };
 
 /* All executable mappings that overlap [start, end). 0 or a negative errno. */

@@ -3,6 +3,7 @@
  * Who really unmaps in a program: malloc, the dynamic linker, threads.
  */
 #include <dlfcn.h>
+#include <execinfo.h>
 #include <malloc.h>
 #include <pthread.h>
 
@@ -149,4 +150,35 @@ TEST(detached_threads_end_on_watched_stacks)
 		usleep(100);
 	for (i = 0; i < 50; i++)
 		a_stack_that_was_used(i & 1, 64ul << 20);
+}
+
+static void *trace[64];
+static int nr_trace;
+
+static void take_trace(struct recorder *r)
+{
+	nr_trace = backtrace(trace, 64);
+}
+
+static __attribute__((noinline)) void frees_it(char *p)
+{
+	free(p);
+	__asm__ volatile("");
+}
+
+/* The way from the callback stack back into the program is described. */
+TEST(backtrace_from_a_callback)
+{
+	static struct recorder r;
+	char *p = malloc(BIG);
+	int i, found = 0;
+
+	record(&r, p + PAGE, PAGE);
+	backtrace(trace, 1); /* loads what it needs */
+	r.hook = take_trace;
+	frees_it(p);
+	for (i = 0; i < nr_trace; i++)
+		found += (char *)trace[i] > (char *)frees_it &&
+			 (char *)trace[i] < (char *)frees_it + 64;
+	EXPECT_EQ(found, 1);
 }

@@ -274,3 +274,22 @@ TEST(no_record_left)
 		open_close(&mmun_self, held[n]);
 	EXPECT_EQ(mmun_self.v.overflow, 0);
 }
+
+/* A second copy cannot take over, says so, and leaves the first alone. */
+TEST(another_copy_of_the_library)
+{
+	struct site *first;
+	unsigned int nr;
+
+	ASSERT_EQ(mm_arm(mm_self()), 0);
+	first = mmap(NULL, sizeof(mmun_sites), MAP_RW, -1, 0);
+	memcpy(first, mmun_sites, sizeof(mmun_sites));
+	nr = mmun_nr_sites;
+	/* What a copy that has just been loaded knows. */
+	mmun_nr_sites = 0;
+	EXPECT_EQ(site_examine(NULL, first[0].address, true, NULL),
+		  SITE_FOREIGN);
+	memcpy(mmun_sites, first, sizeof(mmun_sites));
+	mmun_nr_sites = nr;
+	EXPECT_EQ(site_examine(NULL, first[0].address, true, NULL), SITE_DONE);
+}
