@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include <sys/ioctl.h>
+
 #include "live/maps.h"
 #include "sys/sys.h"
 
@@ -156,4 +158,35 @@ int maps_find(struct maps *m, unsigned long address, struct map_entry *e)
 			break;
 	maps_close(m);
 	return r > 0 ? 0 : r ? r : -ENOENT;
+}
+
+/* Linux 6.11's struct procmap_query: one mapping for one ioctl. */
+struct query {
+	uint64_t size, flags, address;
+	uint64_t start, end, vma_flags, page_size, offset, inode;
+	uint32_t major, minor, name_size, build_id_size;
+	uint64_t name, build_id;
+};
+
+#define QUERY _IOWR('f', 17, struct query)
+#define QUERY_EXECUTABLE 0x04
+#define QUERY_THIS_OR_NEXT 0x10
+#define QUERY_FILE 0x20
+
+bool maps_may_have_text(unsigned long start, unsigned long end)
+{
+	struct query q = {.size = sizeof(q),
+			  .flags = QUERY_EXECUTABLE | QUERY_THIS_OR_NEXT |
+				   QUERY_FILE,
+			  .address = start};
+	int fd = proc_open("/proc/thread-self/maps", O_RDONLY);
+	long r;
+
+	if (fd < 0)
+		return true;
+	r = sys_call3(SYS_ioctl, fd, QUERY, &q);
+	sys_call1(SYS_close, fd);
+	if (r == -ENOENT)
+		return false;
+	return r || q.start < end;
 }

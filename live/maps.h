@@ -33,6 +33,12 @@ void maps_close(struct maps *m);
 /* The mapping that contains address; 0, -ENOENT or an error of reading. */
 int maps_find(struct maps *m, unsigned long address, struct map_entry *e);
 
+/*
+ * Is there program text from a file in [start, end)? Cheap on new kernels;
+ * "perhaps" on older ones.
+ */
+bool maps_may_have_text(unsigned long start, unsigned long end);
+
 /* Open a file of /proc read-only, or the error. */
 int proc_open(const char *path, int flags);
 /* Read what fits and end it with a NUL. Returns the length or an error. */

@@ -12,6 +12,7 @@
 
 #include "live/coverage.h"
 #include "live/live.h"
+#include "live/maps.h"
 
 #define PENDING_MAX 16
 /* Then it is taken as it is: more operations than a library has segments. */
@@ -72,7 +73,9 @@ void live_text_changed(unsigned long start, unsigned long end)
 
 	sys_mutex_lock(&mmun_live_v.lock, &signals);
 	retry_pending();
-	if (start < end && !scan(start, end, false))
+	/* What compilers at run time make executable is not worth a look. */
+	if (start < end && maps_may_have_text(start, end) &&
+	    !scan(start, end, false))
 		add_pending(start, end);
 	sys_mutex_unlock(&mmun_live_v.lock, &signals);
 }
