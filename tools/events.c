@@ -161,10 +161,13 @@ static void handle_module(const struct ring_slot *s, const struct ring *ring)
 	space_add_module(s->space, &s->module, path);
 }
 
-/* The ring is writable for those we trace: trust no length in it. */
+/* The ring is writable for those we trace: trust nothing in it. */
 static void sanitize(struct ring_op *op)
 {
 	op->name[sizeof(op->name) - 1] = 0;
+	for (char *p = op->name; *p; p++)
+		if (*p <= ' ' || *p == 0x7f)
+			*p = '?';
 	if (op->nr_ranges > RING_RANGES)
 		op->nr_ranges = RING_RANGES;
 }

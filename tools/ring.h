@@ -222,6 +222,11 @@ static inline enum ring_state ring_read(struct ring *r, uint32_t nr_slots,
 		}
 		if (head == *tail)
 			return RING_EMPTY;
+		/* Dead slots apart, head is a lap ahead at most. */
+		if (head - *tail > 2 * (uint64_t)nr_slots) {
+			*tail = head;
+			return RING_EMPTY;
+		}
 		if (turn != RING_DEAD)
 			return RING_STUCK;
 		++*tail;

@@ -102,6 +102,13 @@ traced kills 40
 is 'killed producers: status' 0 $?
 at_least 'killed producers do not stall the reader' 10 munmap
 
+for seed in 1 2 3; do
+	"$MMUN" trace -o "$work/text" "$victim" vandal $seed 2>/dev/null
+	is "a ring full of garbage, $seed" 0 $?
+	like "a ring full of garbage, $seed: a summary" '^lost records: ' \
+		"$work/text"
+done
+
 # --- text ---
 TERM=xterm "$MMUN" trace "$victim" ranges >/dev/null 2>"$work/text"
 like 'a line' '^munmap 0x[0-9a-f]+-0x[0-9a-f]+ UNMAP 4\.0K victim(:|\+0x)' \
@@ -111,6 +118,13 @@ like 'summary: a row' '^munmap +[0-9]+ +0 +[0-9.]+[BKM] ' "$work/text"
 like 'summary: lost, even if none' '^lost records: 0$' "$work/text"
 like 'summary: overhead' '^overhead: [0-9]+ ns per operation' "$work/text"
 like 'summary: coverage' '^coverage: 1 program image, [1-9]' "$work/text"
+"$MMUN" trace -o "$work/failed" "$victim" fails
+like 'a call that fails' '^madvise .* CLEAR 8\.0K .* = -ENOMEM$' "$work/failed"
+like 'an exec that fails' '^execve .* all .* = -ENOENT$' "$work/failed"
+like 'an exec that does not return' '^execve .* all [^=]*$' "$work/failed"
+like 'and the end of the program' '^exit_group .* RELEASE all [^=]*$' \
+	"$work/failed"
+like 'failures are counted' '^execve +2 +1 ' "$work/failed"
 unlike 'no colour in a file' "$(printf '\033')" "$work/text"
 unlike 'no pid with one thread' '^\[pid' "$work/text"
 "$MMUN" trace -o "$work/text" "$victim" forks 1

@@ -17,6 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tools/ring.h"
+
 #define PAGE 4096ul
 
 extern char **environ;
@@ -116,6 +118,17 @@ static void forks(unsigned long n)
 	}
 }
 
+/* Operations that the kernel refuses, in ways that only it can know. */
+static void fails(void)
+{
+	char *p = map(2 * PAGE), *argv[] = {"nothing", NULL};
+
+	munmap(p, 2 * PAGE);
+	madvise(p, 2 * PAGE, MADV_DONTNEED);
+	execv("/no/such/program", argv);
+	execv("/proc/self/exe", argv);
+}
+
 static void vforks(void)
 {
 	char *p = map(PAGE);
@@ -195,9 +208,50 @@ static void daemonize(void)
 	_exit(0);
 }
 
+static void scribble(void *p, unsigned long size, unsigned int *seed)
+{
+	for (unsigned long i = 0; i + 4 <= size; i += 4)
+		*(int *)((char *)p + i) = rand_r(seed) % 3 ? rand_r(seed) : 1;
+}
+
+/* Records that look as if they were to be read, with anything in them. */
+static void forge(struct ring *r, unsigned int *seed)
+{
+	scribble(r->paths, sizeof(r->paths), seed);
+	scribble(r->slots, r->nr_slots * sizeof(r->slots[0]), seed);
+	for (unsigned int i = 0; i < r->nr_slots; i++) {
+		r->slots[i].kind = rand_r(seed) % 7;
+		r->slots[i].space = rand_r(seed) % 9;
+		r->slots[i].module.path %= rand_r(seed) % 2 ? 9
+							    : 2 * RING_PATHS;
+		r->slots[i].turn = 1;
+	}
+	r->head = r->nr_slots;
+}
+
+/* Harm the ring that our tracer reads: records, or all of it. */
+static void vandal(unsigned long n)
+{
+	FILE *maps = fopen("/proc/self/maps", "r");
+	unsigned int seed = (unsigned int)n;
+	unsigned long start, end;
+	char line[4096];
+
+	while (maps && fgets(line, sizeof(line), maps)) {
+		if (!strstr(line, RING_MEMFD " (deleted)") ||
+		    sscanf(line, "%lx-%lx", &start, &end) != 2)
+			continue;
+		if (n % 2)
+			forge((struct ring *)start, &seed);
+		else
+			scribble((void *)start, end - start, &seed);
+		lose(1000);
+	}
+}
+
 int main(int argc, char **argv)
 {
-	const char *what = argc > 1 ? argv[1] : "";
+	const char *what = argc > 1 ? argv[1] : "lose";
 	unsigned long n = argc > 2 ? strtoul(argv[2], NULL, 10) : 1;
 
 	if (!strcmp(what, "ranges"))
@@ -220,6 +274,10 @@ int main(int argc, char **argv)
 		threads(n);
 	else if (!strcmp(what, "handler"))
 		handler(n);
+	else if (!strcmp(what, "fails"))
+		fails();
+	else if (!strcmp(what, "vandal"))
+		vandal(n);
 	else if (!strcmp(what, "daemon"))
 		daemonize();
 	else
