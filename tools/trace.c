@@ -246,17 +246,32 @@ static int prepare(struct trace *t)
 	return ret;
 }
 
+static const char *why_refused(int error)
+{
+	switch (error) {
+	case -EBUSY:
+		return "another copy of libmmun is at work in it";
+	case -ENOEXEC:
+		return "it has no system call that could be watched";
+	case -ENOMEM:
+		return "too little memory may be mapped";
+	case -ENOTSUP:
+		return "this processor is not supported";
+	default:
+		return "a policy forbids to change program text";
+	}
+}
+
 /* Say so when nothing, or not everything, was seen. */
 static void warn_of_gaps(const struct trace *t)
 {
 	const struct ring *r = t->ring;
-	char why[32];
+	char code[32];
 
-	result_name(r->error, why, sizeof(why));
+	result_name(r->error, code, sizeof(code));
 	if (r->refused)
-		warn("%u program image%s could not be traced (%s): a policy "
-		     "forbids to change program text; PROG ran untraced",
-		     r->refused, r->refused == 1 ? "" : "s", why);
+		warn("%u program image%s ran untraced (%s): %s", r->refused,
+		     r->refused == 1 ? "" : "s", code, why_refused(r->error));
 	else if (!r->attached)
 		warn("%s was not traced: the agent was not loaded into it",
 		     t->argv[0]);

@@ -124,7 +124,7 @@ where() {
 }
 where 'text that cannot be changed' "$PROGRAMS/refuse" text echo ran
 like 'text that cannot be changed: says so' \
-	'^mmun: 1 program image could not be traced \(-EPERM\).*policy' \
+	'^mmun: 1 program image ran untraced \(-EPERM\): a policy' \
 	"$work/err"
 is 'text that cannot be changed: one line' 1 "$(wc -l <"$work/err")"
 if "$PROGRAMS/refuse" mdwe true 2>/dev/null; then
