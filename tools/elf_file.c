@@ -140,7 +140,7 @@ static size_t underscores(const char *name)
 static int by_value(const void *a, const void *b)
 {
 	const struct elf_symbol *x = a, *y = b;
-	size_t ux, uy;
+	size_t ux, uy, nx, ny;
 
 	if (x->value != y->value)
 		return x->value < y->value ? -1 : 1;
@@ -148,7 +148,9 @@ static int by_value(const void *a, const void *b)
 	uy = underscores(y->name);
 	if (ux != uy)
 		return ux < uy ? -1 : 1;
-	return strcmp(x->name, y->name);
+	nx = strlen(x->name);
+	ny = strlen(y->name);
+	return nx != ny ? (nx < ny ? -1 : 1) : strcmp(x->name, y->name);
 }
 
 static void sort_symbols(struct elf_file *elf)

@@ -80,6 +80,26 @@ TEST(names_a_function_and_its_last_byte)
 	elf_close(&elf);
 }
 
+/* glibc has cfree(), free() and __libc_free() at one address. */
+TEST(of_several_names_the_plainest)
+{
+	const struct elf_symbol *s;
+	struct elf_file elf;
+	bool found = false;
+
+	if (elf_open(&elf, "/lib/x86_64-linux-gnu/libc.so.6"))
+		SKIP("no glibc where Debian has it");
+	for (size_t i = 0; !found && i < elf.nr_symbols; i++) {
+		if (strcmp(elf.symbols[i].name, "free"))
+			continue;
+		s = elf_lookup(&elf, elf.symbols[i].value);
+		EXPECT_STREQ(s->name, "free");
+		found = true;
+	}
+	EXPECT_TRUE(found);
+	elf_close(&elf);
+}
+
 TEST(an_address_in_no_function_has_no_name)
 {
 	struct elf_file elf;
