@@ -109,20 +109,23 @@ static void on_stack_of(struct live_call *call, void (*fn)(struct live_call *))
 #define NOWHERE_START (~0ul)
 #define NOWHERE_END 1ul
 
-static void claim(struct live_frame *f, const struct live_change *c)
+static __always_inline void claim(struct live_frame *f,
+				  const struct live_change *c)
 {
 	unsigned long sp = (unsigned long)f;
-	unsigned int i;
+	unsigned long start = NOWHERE_START, end = NOWHERE_END;
 
-	f->open[1] = NULL;
+	if (likely(c->nr)) {
+		start = c->range[0].start;
+		end = c->range[0].end;
+	}
 	f->waiters = &mmun_self.v.waiters;
-	if (!c->nr)
-		f->open[0] =
-			open_claim(&mmun_self, NOWHERE_START, NOWHERE_END, sp);
+	f->open[0] = open_claim(&mmun_self, start, end, sp);
+	f->open[1] = NULL;
 	/* The second one is nested in the first, or that would look left. */
-	for (i = 0; i < c->nr; i++)
-		f->open[i] = open_claim(&mmun_self, c->range[i].start,
-					c->range[i].end, sp - i);
+	if (unlikely(c->nr > 1))
+		f->open[1] = open_claim(&mmun_self, c->range[1].start,
+					c->range[1].end, sp - 1);
 }
 
 static void unclaim(struct live_frame *f, const struct live_change *c)
@@ -132,7 +135,7 @@ static void unclaim(struct live_frame *f, const struct live_change *c)
 		open_close(&mmun_self, f->open[1]);
 }
 
-static bool somebody_is_told(const struct live_change *c)
+static __always_inline bool somebody_is_told(const struct live_change *c)
 {
 	unsigned int i;
 
@@ -149,9 +152,9 @@ static bool somebody_is_told(const struct live_change *c)
 }
 
 /* Will the call take the pages on which our frame is? */
-static bool takes_own_stack(const struct live_frame *f,
-			    const struct live_op *op,
-			    const struct live_change *c)
+static __always_inline bool takes_own_stack(const struct live_frame *f,
+					    const struct live_op *op,
+					    const struct live_change *c)
 {
 	unsigned int i;
 
@@ -192,8 +195,10 @@ static bool claimed_all(const struct live_frame *f, const struct live_change *c)
 }
 
 /* The call is told to somebody; all its records are there. */
-static long announce(struct live_frame *f, const struct live_op *op,
-		     const struct live_change *c, bool own_stack)
+static __attribute__((noinline)) long announce(struct live_frame *f,
+					       const struct live_op *op,
+					       const struct live_change *c,
+					       bool own_stack)
 {
 	struct live_call *call = call_of(f->open[0], (unsigned long)f);
 
@@ -209,8 +214,8 @@ static long announce(struct live_frame *f, const struct live_op *op,
  * what we could not record: it is over now, before it began. (Only where 256
  * changes are under way at once and one takes the stack it runs on.)
  */
-static long unrecorded(struct live_frame *f, const struct live_change *c,
-		       bool own_stack)
+static __attribute__((noinline)) long
+unrecorded(struct live_frame *f, const struct live_change *c, bool own_stack)
 {
 	if (!own_stack)
 		return LIVE_OWN;
@@ -218,8 +223,9 @@ static long unrecorded(struct live_frame *f, const struct live_change *c,
 	return LIVE_RESUME;
 }
 
-static long change(struct live_frame *f, const struct live_op *op,
-		   const struct live_change *c)
+static __always_inline long change(struct live_frame *f,
+				   const struct live_op *op,
+				   const struct live_change *c)
 {
 	bool own_stack = takes_own_stack(f, op, c);
 
@@ -231,9 +237,18 @@ static long change(struct live_frame *f, const struct live_op *op,
 	return own_stack ? LIVE_RESUME : LIVE_MISS;
 }
 
+/* Out of line, so that the way of all other calls stays short. */
+static __attribute__((noinline)) long forks(struct live_frame *f,
+					    const struct live_op *op,
+					    const struct live_change *c)
+{
+	return change(f, op, c);
+}
+
 /* The process ends: exit_group() does not come back. */
-static long ends(struct live_frame *f, const struct live_op *op,
-		 const struct live_change *c)
+static __attribute__((noinline)) long ends(struct live_frame *f,
+					   const struct live_op *op,
+					   const struct live_change *c)
 {
 	struct live_call *call;
 
@@ -276,7 +291,7 @@ long mmun_live_pre(struct live_frame *f)
 	if (c.shares_stack || (op->kind != LIVE_FORK && is_foreign_task()))
 		return LIVE_RESUME;
 	c.text = false;
-	return op->kind == LIVE_EXIT ? ends(f, op, &c) : change(f, op, &c);
+	return op->kind == LIVE_EXIT ? ends(f, op, &c) : forks(f, op, &c);
 }
 
 void mmun_live_pre_own(struct live_frame *f, struct live_call *call)
