@@ -161,6 +161,7 @@ bool mmun_mmget_not_zero(struct mm_struct *mm)
 	struct mm *m = to_mm(mm);
 	unsigned int users = __atomic_load_n(&m->users, __ATOMIC_RELAXED);
 
+	not_from_callback(19, "mmget() from a callback of the mm", mm);
 	if (mm_is_self(m))
 		return !__atomic_load_n(&m->dying, __ATOMIC_ACQUIRE);
 	while (users)

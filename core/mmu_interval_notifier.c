@@ -166,6 +166,7 @@ int mmun_interval_remove(struct mmu_interval_notifier *mni)
 	int rc;
 
 	if (!mni || !is_inserted(mni)) {
+		sys_init(); /* in a forked child: is MMUN_DEBUG set? */
 		misuse(mni && mni->magic ? 17 : 11,
 		       "remove of a subscription that is not inserted here",
 		       mni);
@@ -198,15 +199,23 @@ static unsigned long read_seq(struct mmu_interval_notifier *mni)
 	return __atomic_load_n(&mni->invalidate_seq, __ATOMIC_SEQ_CST);
 }
 
-unsigned long mmun_interval_read_begin(struct mmu_interval_notifier *mni)
+/* A subscription that was removed has no mm: no reference can be made. */
+static struct mm *read_mm(const struct mmu_interval_notifier *mni)
 {
-	struct mm *m = to_mm(mni->mm);
-	unsigned long seq = read_seq(mni);
-
 	if (unlikely(mmun_process.debug) && !is_inserted(mni))
 		misuse_report(11, "read_begin of what is not inserted here",
 			      mni);
-	/* Full barrier: pairs with the claim of a record. */
+	return mni->mm ? to_mm(mni->mm) : NULL;
+}
+
+unsigned long mmun_interval_read_begin(struct mmu_interval_notifier *mni)
+{
+	struct mm *m = read_mm(mni);
+	unsigned long seq = read_seq(mni);
+
+	if (unlikely(!m))
+		return 0;
+	/* Pairs with the claim of a record. */
 	sys_full_barrier();
 	switch (open_overlaps(m, mni->start, mni->last)) {
 	case 0:
@@ -223,10 +232,14 @@ unsigned long mmun_interval_read_begin(struct mmu_interval_notifier *mni)
 bool mmun_interval_try_read_begin(struct mmu_interval_notifier *mni,
 				  unsigned long *seq)
 {
+	struct mm *m = read_mm(mni);
 	unsigned long now = read_seq(mni);
 
+	if (unlikely(!m))
+		return false;
+	/* Pairs with the claim of a record. */
 	sys_full_barrier();
-	if (open_overlaps(to_mm(mni->mm), mni->start, mni->last))
+	if (open_overlaps(m, mni->start, mni->last))
 		return false;
 	*seq = now;
 	return true;

@@ -152,6 +152,7 @@ static bool unlink_notifier(struct mmu_notifier *mn, struct mm *m,
 static int unregister_released(struct mmu_notifier *mn, struct mm *m)
 {
 	if (!is(mn, MAGIC_RELEASED)) {
+		sys_init(); /* in a forked child: is MMUN_DEBUG set? */
 		misuse(mn->magic ? 17 : 11,
 		       "unregister of a notifier that is not registered here",
 		       mn);
@@ -415,8 +416,12 @@ void mmun_notifier_release(struct mm_struct *mm)
 	struct srcu_token t;
 	struct open *o;
 
-	if (!__atomic_exchange_n(&m->dying, 1, __ATOMIC_SEQ_CST))
+	if (!__atomic_exchange_n(&m->dying, 1, __ATOMIC_SEQ_CST)) {
+		if (unlikely(mmun_process.debug) && !mm_is_self(m) &&
+		    open_overlaps(m, 0, ~0ul))
+			misuse_report(16, "mm dies inside an invalidation", mm);
 		release_interval(m);
+	}
 	o = open_claim(m, ~0ul, ~0ul, 0);
 	do {
 		t = open_walk_begin(m, o);
