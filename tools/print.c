@@ -105,8 +105,6 @@ static const char *colour(const struct printer *p, const char *code)
 
 static void print_prefix(struct printer *p, const struct ring_op *op)
 {
-	if (!p->first_tid)
-		p->first_tid = op->tid;
 	if (op->tid != p->first_tid)
 		p->more_threads = true;
 	if (!p->more_threads)
@@ -192,6 +190,8 @@ void print_op(struct printer *p, const struct ring_op *op, uint32_t space,
 
 void print_attach(struct printer *p, const struct ring_attach *attach)
 {
+	if (!p->first_tid)
+		p->first_tid = attach->pid;
 	if (!p->json)
 		return;
 	fprintf(p->out, "{\"v\":1,\"op\":\"%s\",\"pid\":%d",

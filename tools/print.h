@@ -15,7 +15,7 @@ struct printer {
 	FILE *out;
 	bool json;
 	bool colour;
-	int first_tid; /* prefix lines once there is another */
+	int first_tid; /* of the program; prefix lines once there is another */
 	bool more_threads;
 };
 
