@@ -139,30 +139,24 @@ static bool nothing_changed(const struct live_call *call)
 	return !call->how->untouched || call->how->untouched(args, result);
 }
 
-/* Of mmap(), mprotect() and pkey_mprotect() the third argument. */
-static bool made_executable(const struct live_call *call)
-{
-	long nr = call->op.nr;
-
-	return (nr == SYS_mmap || nr == SYS_mprotect ||
-		nr == SYS_pkey_mprotect) &&
-	       (call->frame->args[2] & PROT_EXEC);
-}
-
-/* Look at it, and at what could not be looked at before. */
+/* Look at new text, and at what could not be looked at before. */
 static void new_text(const struct live_call *call)
 {
 	const unsigned long *args = call->frame->args;
-	unsigned long start = args[0];
+	unsigned long size = page_align(args[1]);
+	unsigned long start = call->op.result;
+	long nr = call->op.nr;
 
 	if (call->op.result < 0 && call->op.result >= -4095)
 		return;
-	if (call->op.nr == SYS_mmap)
-		start = call->op.result;
-	if (made_executable(call))
-		live_text_changed(start, start + page_align(args[1]));
+	if (nr == SYS_mmap && (args[2] & PROT_EXEC) && (args[2] & PROT_READ) &&
+	    !(args[3] & MAP_ANONYMOUS))
+		live_text_mapped(start, start + size);
+	else if ((nr == SYS_mprotect || nr == SYS_pkey_mprotect) &&
+		 (args[2] & PROT_EXEC))
+		live_text_protected(args[0], args[0] + size);
 	else
-		live_text_changed(0, 0);
+		live_text_retry();
 }
 
 void live_announce_end(struct live_call *call)

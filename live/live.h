@@ -144,7 +144,10 @@ int live_arm(void);
 /* ---- newtext.c: program text that appears later ---- */
 
 extern uint32_t mmun_live_pending;
-void live_text_changed(unsigned long start, unsigned long end);
+/* A file was mapped executable; protection became executable; neither. */
+void live_text_mapped(unsigned long start, unsigned long end);
+void live_text_protected(unsigned long start, unsigned long end);
+void live_text_retry(void);
 
 /* ---- flight.c ---- */
 

@@ -66,16 +66,45 @@ static void add_pending(unsigned long start, unsigned long end)
 			 __ATOMIC_RELAXED);
 }
 
-/* [start, end) may be new text; if it is empty, only look at the old. */
-void live_text_changed(unsigned long start, unsigned long end)
+static void look_at(unsigned long start, unsigned long end)
+{
+	if (!scan(start, end, false))
+		add_pending(start, end);
+}
+
+/* Most libraries have no system call of their own. */
+void live_text_mapped(unsigned long start, unsigned long end)
+{
+	struct sys_sigset signals;
+	bool clean = scan_is_clean(start, end);
+
+	sys_mutex_lock(&mmun_live_v.lock, &signals);
+	retry_pending();
+	if (clean)
+		mmun_live_coverage.images++;
+	else
+		look_at(start, end);
+	sys_mutex_unlock(&mmun_live_v.lock, &signals);
+}
+
+/* What compilers at run time make executable is not worth a look. */
+void live_text_protected(unsigned long start, unsigned long end)
+{
+	struct sys_sigset signals;
+
+	if (!mmun_live_pending && !maps_may_have_text(start, end))
+		return;
+	sys_mutex_lock(&mmun_live_v.lock, &signals);
+	retry_pending();
+	look_at(start, end);
+	sys_mutex_unlock(&mmun_live_v.lock, &signals);
+}
+
+void live_text_retry(void)
 {
 	struct sys_sigset signals;
 
 	sys_mutex_lock(&mmun_live_v.lock, &signals);
 	retry_pending();
-	/* What compilers at run time make executable is not worth a look. */
-	if (start < end && maps_may_have_text(start, end) &&
-	    !scan(start, end, false))
-		add_pending(start, end);
 	sys_mutex_unlock(&mmun_live_v.lock, &signals);
 }

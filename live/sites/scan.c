@@ -62,6 +62,10 @@ static int write_batch(struct batch *b)
 	unsigned int i, nr = 0;
 	int rc;
 
+	if (!b->nr)
+		return 0;
+	if (b->scan->threaded == SCAN_ASK)
+		b->scan->threaded = live_is_threaded();
 	for (i = 0; i < b->nr; i++)
 		if (b->site[i]->gap.size)
 			patches[nr++] = &b->site[i]->gap;
@@ -200,10 +204,9 @@ static int scan_text(struct scan *s, struct text *t)
  * Bring the pages in with one call instead of thousands of faults; fails
  * where a file is shorter than its mapping, which must not be touched then.
  */
-static bool populate(const struct map_entry *e)
+static bool populate(unsigned long start, unsigned long end)
 {
-	long r = sys_call3(SYS_madvise, e->start, e->end - e->start,
-			   MADV_POPULATE_READ);
+	long r = sys_call3(SYS_madvise, start, end - start, MADV_POPULATE_READ);
 
 	return !r || r == -EINVAL;
 }
@@ -220,7 +223,8 @@ static int scan_mapping(struct scan *s, struct text *t)
 
 	if (is_ours(e))
 		return 0;
-	if (e->path[0] != '/' || !e->read || e->write || !populate(e)) {
+	if (e->path[0] != '/' || !e->read || e->write ||
+	    !populate(e->start, e->end)) {
 		s->coverage->unscanned++;
 		return 0;
 	}
@@ -265,4 +269,10 @@ int scan_range(struct scan *s, unsigned long start, unsigned long end)
 	}
 	maps_close(&s->maps);
 	return rc ? rc : r;
+}
+
+bool scan_is_clean(unsigned long start, unsigned long end)
+{
+	return populate(start, end) &&
+	       !next_syscall((const void *)start, (const void *)end);
 }

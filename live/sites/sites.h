@@ -101,11 +101,13 @@ enum site_verdict site_examine(const struct image *img, unsigned long address,
 
 /* ---- scan.c ---- */
 
+#define SCAN_ASK (-1)
+
 /* struct scan - one look at the mappings. */
 struct scan {
 	struct maps maps;
 	struct mmun_coverage *coverage;
-	bool threaded;
+	int threaded; /* or SCAN_ASK: find out when it matters */
 	bool last_chance; /* do without tables that have not come */
 	bool pending;	  /* some text lacks its table so far */
 	bool foreign;	  /* another copy of this library was here */
@@ -113,6 +115,11 @@ struct scan {
 
 /* All executable mappings that overlap [start, end). 0 or a negative errno. */
 int scan_range(struct scan *s, unsigned long start, unsigned long end);
+/*
+ * A file has just been mapped there, readable and executable: is it certain
+ * that there is nothing for scan_range() to do?
+ */
+bool scan_is_clean(unsigned long start, unsigned long end);
 
 /* ---- bytes.c: the only vector code ---- */
 
