@@ -6,7 +6,6 @@
 #ifndef BENCH_CALLS_H
 #define BENCH_CALLS_H
 
-#include <malloc.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -36,8 +35,11 @@ static inline unsigned long calls_random(unsigned long below)
 
 static inline void calls_init(void)
 {
-	field = mmap(NULL, FIELD_SIZE, PROT_NONE,
-		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	/* Far from where the kernel puts what is mapped without an address. */
+	field = mmap((void *)(1ul << 44), FIELD_SIZE, PROT_NONE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
+			     MAP_FIXED_NOREPLACE,
+		     -1, 0);
 	spare = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
 		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (field == MAP_FAILED || spare == MAP_FAILED)
@@ -62,14 +64,15 @@ static inline double call_munmap_fixed(void)
 	return BENCH_BATCH(500, munmap(field, PAGE));
 }
 
+/* Long batches: what the look-up reads is as warm as its size allows. */
 static inline double call_munmap_odd(void)
 {
-	return BENCH_BATCH(500, munmap(calls_even() + PAGE, PAGE));
+	return BENCH_BATCH(5000, munmap(calls_even() + PAGE, PAGE));
 }
 
 static inline double call_munmap_even(void)
 {
-	return BENCH_BATCH(500, munmap(calls_even(), PAGE));
+	return BENCH_BATCH(5000, munmap(calls_even(), PAGE));
 }
 
 static inline double call_madvise(void)
@@ -92,17 +95,6 @@ static inline double call_munmap_page(void)
 	return BENCH_NS(NR, munmap(p[i], PAGE));
 }
 
-static inline double call_malloc(void)
-{
-	mallopt(M_MMAP_THRESHOLD, 128 << 10);
-	return BENCH_NS(50, ({
-				char *p = malloc(1 << 20);
-
-				*(volatile char *)p = 1;
-				free(p);
-			}));
-}
-
 /* ---- two threads: how much more do two of them get done than one? ---- */
 
 struct calls_thread {
@@ -110,46 +102,59 @@ struct calls_thread {
 	unsigned int nr;
 	int thread;
 	unsigned int *missing; /* at the start */
-	double ns;
+	double wall, cpu;      /* ns per call */
 };
+
+static inline double calls_cpu_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return (double)ts.tv_sec * 1e9 + (double)ts.tv_nsec;
+}
 
 static inline void *calls_thread(void *arg)
 {
 	struct calls_thread *t = arg;
+	double cpu;
 
 	bench_pin(t->thread);
 	__atomic_fetch_sub(t->missing, 1, __ATOMIC_ACQ_REL);
 	while (__atomic_load_n(t->missing, __ATOMIC_ACQUIRE))
 		__builtin_ia32_pause();
-	t->ns = BENCH_NS(t->nr, t->call(t->thread));
+	cpu = calls_cpu_now();
+	t->wall = BENCH_NS(t->nr, t->call(t->thread));
+	t->cpu = (calls_cpu_now() - cpu) / t->nr;
 	return NULL;
 }
 
-/* ns per call of the slower one of so many threads */
-static inline double calls_parallel(void (*call)(int thread), unsigned int nr,
-				    unsigned int threads)
+/* ns per call of the slower of two threads; NAN if one had to share a CPU. */
+static inline double calls_parallel(void (*call)(int thread), unsigned int nr)
 {
-	unsigned int missing = threads;
-	struct calls_thread t[2] = {{call, nr, 0, &missing, 0},
-				    {call, nr, 1, &missing, 0}};
+	unsigned int missing = 2;
+	struct calls_thread t[2] = {{call, nr, 0, &missing, 0, 0},
+				    {call, nr, 1, &missing, 0, 0}};
 	pthread_t id;
 
-	if (threads == 2 && pthread_create(&id, NULL, calls_thread, &t[1]))
+	if (pthread_create(&id, NULL, calls_thread, &t[1]))
 		abort();
 	calls_thread(&t[0]);
-	if (threads == 2)
-		pthread_join(id, NULL);
-	return t[0].ns > t[1].ns ? t[0].ns : t[1].ns;
+	pthread_join(id, NULL);
+	if (t[0].wall > 1.1 * t[0].cpu || t[1].wall > 1.1 * t[1].cpu)
+		return NAN;
+	return t[0].wall > t[1].wall ? t[0].wall : t[1].wall;
 }
 
-/* Short batches: a thread that loses its CPU meanwhile spoils one. */
+/* Other programs are about: only batches count that had both CPUs. */
 static inline double calls_scaling(void (*call)(int thread))
 {
-	double one = BENCH_BATCH(100, call(0));
-	unsigned int nr = (unsigned int)(200e3 / one);
+	double one = BENCH_BATCH(1000, call(0)), two = NAN;
+	unsigned int nr = (unsigned int)(300e3 / one), tries;
 
-	one = calls_parallel(call, nr, 1);
-	return 2 * one / calls_parallel(call, nr, 2);
+	for (tries = 0; tries < 100 && isnan(two); tries++)
+		two = calls_parallel(call, nr);
+	one = BENCH_BATCH(nr, call(0));
+	return 2 * one / two;
 }
 
 static inline void call_madvise_of_thread(int thread)
@@ -192,7 +197,6 @@ enum {
 	CALL_MUNMAP_EVEN,
 	CALL_MADVISE,
 	CALL_MUNMAP_PAGE,
-	CALL_MALLOC,
 	CALL_MADVISE_THREADS,
 	CALL_DISPATCH,
 	CALL_DISPATCH_THREADS,
@@ -205,7 +209,6 @@ static const bench_op calls[] = {
 	[CALL_MUNMAP_EVEN] = call_munmap_even,
 	[CALL_MADVISE] = call_madvise,
 	[CALL_MUNMAP_PAGE] = call_munmap_page,
-	[CALL_MALLOC] = call_malloc,
 	[CALL_MADVISE_THREADS] = call_madvise_threads,
 	[CALL_DISPATCH] = call_dispatch,
 	[CALL_DISPATCH_THREADS] = call_dispatch_threads,

@@ -84,8 +84,8 @@ int main(int argc, char **argv)
 		.sides = sides,
 		.nr_sides = ARRAY_SIZE(sides),
 		.ops = calls,
-		.passes = 4,
-		.turns = 30,
+		.passes = 8,
+		.turns = 20,
 		.digits = 1,
 	};
 	int rc = bench_main(argc, argv, &bench);

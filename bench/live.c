@@ -80,9 +80,6 @@ static struct bench_row rows[] = {
 	ROW("munmap of nothing, hit of 64", MUNMAP_FIXED, C64, U64, ""),
 	ROW("munmap of a written page, nobody watching", MUNMAP_PAGE, ARMED, U0, "<= +10"),
 	ROW("munmap of a written page, class 1 hit", MUNMAP_PAGE, C1, U1, "<= +400"),
-	ROW("malloc, touch, free 1 MiB, nobody watching", MALLOC, ARMED, U0, ""),
-	ROW("malloc, touch, free 1 MiB, one elsewhere", MALLOC, ELSEWHERE, U1, ""),
-	ROW("malloc, touch, free 1 MiB, class 1 hit", MALLOC, C1, U1, ""),
 };
 
 static struct bench_row threads[] = {
@@ -103,8 +100,8 @@ int main(int argc, char **argv)
 		.sides = sides,
 		.nr_sides = ARRAY_SIZE(sides),
 		.ops = calls,
-		.passes = 5,
-		.turns = 40,
+		.passes = 12,
+		.turns = 20,
 		.digits = 1,
 	};
 	int rc;

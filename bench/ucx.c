@@ -20,6 +20,7 @@ int main(int argc, char **argv)
 {
 	long i, nr = argc > 1 ? atol(argv[1]) : 0;
 
+	bench_scatter();
 	calls_init();
 	calls_dispatch = dispatch;
 	for (i = 0; i < nr; i++)
