@@ -19,6 +19,9 @@
 /* What hook.c, entry.S and a signal at the wrong moment need below sp. */
 #define FRAME_REACH (RED_ZONE + F_SIZE + 1024)
 
+/* One function for the way of a miss, whatever the compiler thinks of it. */
+#define hot static inline __attribute__((always_inline))
+
 void mmun_live_on_stack(void *top, void (*fn)(void *), void *arg);
 void mmun_live_save_vectors(void *area);
 void mmun_live_load_vectors(const void *area);
@@ -109,8 +112,7 @@ static void on_stack_of(struct live_call *call, void (*fn)(struct live_call *))
 #define NOWHERE_START (~0ul)
 #define NOWHERE_END 1ul
 
-static __always_inline void claim(struct live_frame *f,
-				  const struct live_change *c)
+hot void claim(struct live_frame *f, const struct live_change *c)
 {
 	unsigned long sp = (unsigned long)f;
 	unsigned long start = NOWHERE_START, end = NOWHERE_END;
@@ -135,7 +137,7 @@ static void unclaim(struct live_frame *f, const struct live_change *c)
 		open_close(&mmun_self, f->open[1]);
 }
 
-static __always_inline bool somebody_is_told(const struct live_change *c)
+hot bool somebody_is_told(const struct live_change *c)
 {
 	unsigned int i;
 
@@ -152,9 +154,8 @@ static __always_inline bool somebody_is_told(const struct live_change *c)
 }
 
 /* Will the call take the pages on which our frame is? */
-static __always_inline bool takes_own_stack(const struct live_frame *f,
-					    const struct live_op *op,
-					    const struct live_change *c)
+hot bool takes_own_stack(const struct live_frame *f, const struct live_op *op,
+			 const struct live_change *c)
 {
 	unsigned int i;
 
@@ -223,9 +224,8 @@ unrecorded(struct live_frame *f, const struct live_change *c, bool own_stack)
 	return LIVE_RESUME;
 }
 
-static __always_inline long change(struct live_frame *f,
-				   const struct live_op *op,
-				   const struct live_change *c)
+hot long change(struct live_frame *f, const struct live_op *op,
+		const struct live_change *c)
 {
 	bool own_stack = takes_own_stack(f, op, c);
 

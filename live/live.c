@@ -3,6 +3,7 @@
  * live/live.c - arming: find the sites, redirect them, then let the stubs in.
  */
 #include <errno.h>
+#include <signal.h>
 
 #include "live/coverage.h"
 #include "live/live.h"
@@ -30,8 +31,8 @@ static int redirect(bool threaded)
 	struct scan s = {.coverage = &mmun_live_coverage, .threaded = threaded};
 	int rc;
 
-	/* libc has most of the sites, and openat() is in it. */
-	rc = stub_arena_init((unsigned long)&environ);
+	/* Most sites are in libc; this is there, and nobody copies it. */
+	rc = stub_arena_init((unsigned long)__libc_current_sigrtmin);
 	if (!rc)
 		rc = live_hook_init();
 	if (rc)

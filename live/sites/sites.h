@@ -107,7 +107,7 @@ enum site_verdict site_examine(const struct image *img, unsigned long address,
 struct scan {
 	struct maps maps;
 	struct mmun_coverage *coverage;
-	int threaded; /* or SCAN_ASK: find out when it matters */
+	int threaded;	  /* or SCAN_ASK: find out when it matters */
 	bool last_chance; /* do without tables that have not come */
 	bool pending;	  /* some text lacks its table so far */
 	bool foreign;	  /* another copy of this library was here */

@@ -16,14 +16,17 @@ fi
 
 try()
 {
-	set -- "$1" $(objdump -d --insn-width=16 "$1" 2>/dev/null |
+	counts=$(objdump -d --insn-width=16 "$1" 2>/dev/null |
 		"$decoder" | tail -1)
+	read -r all unclear wrong <<-end
+		$counts
+	end
 	nr=$((nr + 1))
-	if [ "${2:-0}" -gt 1000 ] && [ "$4" = 0 ] &&
-		[ $(($3 * 1000)) -lt "$2" ]; then
-		echo "ok $nr - $1: $2 instructions, $3 unclear"
+	if [ "${all:-0}" -gt 1000 ] && [ "$wrong" = 0 ] &&
+		[ $((unclear * 1000)) -lt "$all" ]; then
+		echo "ok $nr - $1: $all instructions, $unclear unclear"
 	else
-		echo "not ok $nr - $1: $2 instructions, $3 unclear, $4 wrong"
+		echo "not ok $nr - $1: all, unclear, wrong: $counts"
 		objdump -d --insn-width=16 "$1" | "$decoder" | head -5
 		bad=1
 	fi

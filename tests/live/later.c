@@ -105,6 +105,44 @@ TEST(library_loaded_in_a_child)
 	check(lib, "later_long");
 }
 
+/*
+ * Both have stubs of their own for what each loaded after the fork, at
+ * another address: the parent must not write over those of the child.
+ */
+TEST(library_loaded_in_child_and_parent)
+{
+	int to_child[2], to_parent[2], status;
+	unsigned long taken = 0;
+	void *lib;
+	pid_t pid;
+
+	ASSERT_EQ(mm_arm(mm_self()), 0);
+	ASSERT_EQ(pipe(to_child) | pipe(to_parent), 0);
+	pid = fork();
+	if (!pid) {
+		ASSERT_EQ(mm_arm(mm_self()), 0);
+		lib = load();
+		check(lib, "later_short");
+		taken = (unsigned long)dlsym(lib, "later_short") & -PAGE;
+		ASSERT_EQ(write(to_parent[1], &taken, 8), 8);
+		ASSERT_EQ(read(to_child[0], &taken, 8), 8);
+		check(lib, "later_short");
+		check(lib, "later_long");
+		_exit(0);
+	}
+	ASSERT_EQ(read(to_parent[0], &taken, 8), 8);
+	ASSERT_EQ(mmap((void *)taken, PAGE, PROT_NONE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
+		       0),
+		  taken);
+	lib = load();
+	check(lib, "later_long");
+	ASSERT_EQ(write(to_child[1], &taken, 8), 8);
+	ASSERT_EQ(waitpid(pid, &status, 0), pid);
+	EXPECT_EQ(status, 0);
+	check(lib, "later_short");
+}
+
 TEST(coverage_counts)
 {
 	struct mmun_coverage c = {.size = sizeof(c)};

@@ -82,11 +82,11 @@ struct vectors {
 
 #define LOAD(i) "vmovdqa " #i "*32(%[in]), %%ymm" #i "\n\t"
 #define STORE(i) "vmovdqa %%ymm" #i ", " #i "*32(%[out])\n\t"
-#define ALL(M)                                                                \
-	M(0)                                                                  \
-	M(1)                                                                  \
-	M(2) M(3) M(4) M(5) M(6) M(7) M(8) M(9) M(10) M(11) M(12) M(13) M(14) \
-		M(15)
+#define ALL(M) \
+	M(0)   \
+	M(1)   \
+	M(2)   \
+	M(3) M(4) M(5) M(6) M(7) M(8) M(9) M(10) M(11) M(12) M(13) M(14) M(15)
 
 static __attribute__((noinline, target("avx"))) long
 vectors_across(char *p, const struct vectors *in, struct vectors *out)
