@@ -16,7 +16,7 @@ void misuse_report(int misuse_class, const char *what, const void *object);
 /* misuse - report, if the process runs with MMUN_DEBUG=1. */
 #define misuse(misuse_class, what, object)                         \
 	do {                                                       \
-		if (unlikely(mmun_process.debug))                  \
+		if (unlikely(sys_debug()))                         \
 			misuse_report(misuse_class, what, object); \
 	} while (0)
 

@@ -145,7 +145,7 @@ void *mmun_mm_private(const struct mm_struct *mm)
 static void not_from_callback(int misuse_class, const char *what,
 			      struct mm_struct *mm)
 {
-	if (unlikely(mmun_process.debug) && open_in_callback(to_mm(mm)))
+	if (unlikely(sys_debug()) && open_in_callback(to_mm(mm)))
 		misuse_report(misuse_class, what, mm);
 }
 
@@ -199,7 +199,7 @@ void mmun_mmdrop(struct mm_struct *mm)
 	if (mm_is_self(m) || __atomic_sub_fetch(&m->count, 1, __ATOMIC_ACQ_REL))
 		return;
 	srcu_synchronize(&m->v.srcu);
-	if (unlikely(mmun_process.debug) && open_overlaps(m, 0, ~0ul))
+	if (unlikely(sys_debug()) && open_overlaps(m, 0, ~0ul))
 		misuse_report(4, "mm freed with a begin that has no end", mm);
 	itree_destroy(&m->itree);
 	sys_free(m, sizeof(*m));

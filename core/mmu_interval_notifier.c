@@ -202,7 +202,7 @@ static unsigned long read_seq(struct mmu_interval_notifier *mni)
 /* A subscription that was removed has no mm: no reference can be made. */
 static struct mm *read_mm(const struct mmu_interval_notifier *mni)
 {
-	if (unlikely(mmun_process.debug) && !is_inserted(mni))
+	if (unlikely(sys_debug()) && !is_inserted(mni))
 		misuse_report(11, "read_begin of what is not inserted here",
 			      mni);
 	return mni->mm ? to_mm(mni->mm) : NULL;
@@ -252,7 +252,7 @@ void mmun_interval_retried(struct mmu_interval_notifier *mni)
 	static __thread unsigned int times
 		__attribute__((tls_model("initial-exec")));
 
-	if (likely(!mmun_process.debug))
+	if (likely(!sys_debug()))
 		return;
 	times = same == mni ? times + 1 : 1;
 	same = mni;

@@ -319,23 +319,23 @@ static int tell_invalidate_all(struct mmu_notifier *mn, struct mm_struct *mm,
 static int tell_invalidate_page(struct mmu_notifier *mn, struct mm_struct *mm,
 				unsigned long address)
 {
-	uint64_t began = callback_clock(false);
+	struct sys_usage began = callback_clock(false);
 
 	if (mn->ops->invalidate_page)
 		mn->ops->invalidate_page(mn, mm, address);
-	callback_check(began, SYS_PAGE_SIZE, mn);
+	callback_check(&began, mn);
 	return 0;
 }
 
 static int tell_age_page(struct mmu_notifier *mn, struct mm_struct *mm,
 			 unsigned long address)
 {
-	uint64_t began = callback_clock(false);
+	struct sys_usage began = callback_clock(false);
 	int young = 0;
 
 	if (mn->ops->age_page)
 		young = !!mn->ops->age_page(mn, mm, address);
-	callback_check(began, SYS_PAGE_SIZE, mn);
+	callback_check(&began, mn);
 	return young;
 }
 
@@ -417,7 +417,7 @@ void mmun_notifier_release(struct mm_struct *mm)
 	struct open *o;
 
 	if (!__atomic_exchange_n(&m->dying, 1, __ATOMIC_SEQ_CST)) {
-		if (unlikely(mmun_process.debug) && !mm_is_self(m) &&
+		if (unlikely(sys_debug()) && !mm_is_self(m) &&
 		    open_overlaps(m, 0, ~0ul))
 			misuse_report(16, "mm dies inside an invalidation", mm);
 		release_interval(m);

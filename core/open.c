@@ -231,15 +231,20 @@ bool open_by_me(struct mm *m)
 
 /* ---- telling ---- */
 
-void callback_check(uint64_t began, unsigned long bytes, const void *sub)
+void callback_check(const struct sys_usage *began, const void *sub)
 {
-	if (!began || sys_now_ns() - began < MSEC)
+	struct sys_usage now;
+
+	if (likely(!began->wall_ns))
 		return;
-	if (bytes >= 1ul << 30)
-		misuse_report(20, "callback took over 1 ms for a wide range",
+	sys_usage(&now);
+	if (now.waits != began->waits && now.wall_ns - began->wall_ns >= MSEC)
+		misuse_report(1, "callback that must not wait did, over 1 ms",
 			      sub);
-	else
-		misuse_report(1, "callback that must not wait took over 1 ms",
+	if (now.cpu_ns - began->cpu_ns >= MSEC)
+		misuse_report(20,
+			      "callback that holds up its raiser worked over "
+			      "1 ms",
 			      sub);
 }
 
@@ -293,7 +298,8 @@ static bool tell_invalidate(struct mmu_interval_notifier *mni,
 {
 	unsigned long before =
 		__atomic_load_n(&mni->invalidate_seq, __ATOMIC_RELAXED);
-	uint64_t began = callback_clock(mmu_notifier_range_blockable(range));
+	struct sys_usage began =
+		callback_clock(mmu_notifier_range_blockable(range));
 	unsigned int times = 0;
 
 	while (!mni->ops->invalidate(mni, range, cur_seq)) {
@@ -302,9 +308,8 @@ static bool tell_invalidate(struct mmu_interval_notifier *mni,
 		refused(mni, range, ++times);
 		sys_yield();
 	}
-	callback_check(began, range->end - range->start, mni);
-	if (unlikely(mmun_process.debug) &&
-	    mmu_interval_check_retry(mni, before) == 0)
+	callback_check(&began, mni);
+	if (unlikely(sys_debug()) && mmu_interval_check_retry(mni, before) == 0)
 		misuse_report(8,
 			      "invalidate() did not call "
 			      "mmu_interval_set_seq()",
@@ -358,7 +363,7 @@ static int tell_list(struct mm *m, const struct mmu_notifier_range *range,
 {
 	int any = 0, atomic = !mmu_notifier_range_blockable(range);
 	struct mmu_notifier *mn;
-	uint64_t began;
+	struct sys_usage began;
 
 	mmu_notifier_for_each(mn, m)
 	{
@@ -371,7 +376,7 @@ static int tell_list(struct mm *m, const struct mmu_notifier_range *range,
 				mn, &m->pub, range->start, range->end, atomic);
 		if (!begin && mn->ops->invalidate_range_end)
 			mn->ops->invalidate_range_end(mn, &m->pub, atomic);
-		callback_check(began, range->end - range->start, mn);
+		callback_check(&began, mn);
 	}
 	return any;
 }
@@ -413,7 +418,7 @@ int open_begin(struct mm *m, struct open *o, struct mmu_notifier_range *range,
 
 	if (unlikely(__atomic_load_n(&m->v.abandoned, __ATOMIC_RELAXED)))
 		reap_abandoned(m);
-	if (unlikely(mmun_process.debug) && open_in_callback(m))
+	if (unlikely(sys_debug()) && open_in_callback(m))
 		misuse_report(6,
 			      "invalidation from a callback of the same mm, or "
 			      "from a signal handler in one",

@@ -148,13 +148,20 @@ void open_wait(struct mm *m, unsigned long start, unsigned long last);
  */
 void open_synchronize(struct mm *m);
 
-/* MMUN_DEBUG: how long did a callback of a raiser that cannot wait take? */
-static inline uint64_t callback_clock(bool blockable)
+/*
+ * MMUN_DEBUG: around a callback of a raiser that cannot wait. A thread that
+ * is merely preempted neither waits nor works.
+ */
+static inline struct sys_usage callback_clock(bool blockable)
 {
-	return unlikely(mmun_process.debug) && !blockable ? sys_now_ns() : 0;
+	struct sys_usage began = {.wall_ns = 0};
+
+	if (unlikely(sys_debug()) && !blockable)
+		sys_usage(&began);
+	return began;
 }
 
-void callback_check(uint64_t began, unsigned long bytes, const void *sub);
+void callback_check(const struct sys_usage *began, const void *sub);
 
 /*
  * live/ runs callbacks on stacks of its own: a raise from there is nested in

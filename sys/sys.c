@@ -11,6 +11,7 @@
 #include <linux/futex.h>
 #include <linux/membarrier.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #ifndef MADV_WIPEONFORK
@@ -71,12 +72,14 @@ int sys_init(void)
 	rc = sys_wipe_on_fork(p, sizeof(*p));
 	if (rc)
 		return rc;
-	p->membarrier = !sys_call2(
-		SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0);
-	p->debug = env_is_set("MMUN_DEBUG");
-	p->pid = (uint32_t)sys_getpid();
+	/* Two threads may come here at once: they find the same. */
+	rc = (int)sys_call2(SYS_membarrier,
+			    MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0);
+	__atomic_store_n(&p->membarrier, !rc, __ATOMIC_RELAXED);
+	__atomic_store_n(&p->debug, env_is_set("MMUN_DEBUG"), __ATOMIC_RELAXED);
+	__atomic_store_n(&p->pid, (uint32_t)sys_getpid(), __ATOMIC_RELAXED);
 	gen = __atomic_add_fetch(&fork_generations, 1, __ATOMIC_RELAXED);
-	/* Two threads may come here at once: either's number will do. */
+	/* Either's number will do. */
 	__atomic_compare_exchange_n(&p->fork_gen, &none, gen, false,
 				    __ATOMIC_RELEASE, __ATOMIC_RELAXED);
 	return 0;
@@ -95,7 +98,8 @@ uint32_t sys_tid_slow(void)
 		/* The owner runs, so a vfork child has let go of the TLS. */
 		if (t->tid == tid)
 			t->shared &= ~SYS_TLS_VFORK;
-	} else if (sys_getpid() == (int)mmun_process.pid) {
+	} else if (sys_getpid() ==
+		   (int)__atomic_load_n(&mmun_process.pid, __ATOMIC_RELAXED)) {
 		/*
 		 * A new thread, or a forked child; not a vfork child that
 		 * nobody announced: it would leave its tid to its parent.
@@ -239,9 +243,21 @@ uint64_t sys_now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
+void sys_usage(struct sys_usage *u)
+{
+	struct timespec ts = {0};
+	struct rusage ru = {.ru_nvcsw = 0};
+
+	sys_call2(SYS_clock_gettime, CLOCK_THREAD_CPUTIME_ID, &ts);
+	sys_call2(SYS_getrusage, RUSAGE_THREAD, &ru);
+	u->cpu_ns = (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+	u->waits = (unsigned long)ru.ru_nvcsw;
+	u->wall_ns = sys_now_ns();
+}
+
 bool sys_membarrier(void)
 {
-	return mmun_process.membarrier &&
+	return __atomic_load_n(&mmun_process.membarrier, __ATOMIC_RELAXED) &&
 	       !sys_call2(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0);
 }
 

@@ -108,6 +108,12 @@ struct sys_process {
 } __attribute__((aligned(4096)));
 extern struct sys_process mmun_process;
 
+/* Is MMUN_DEBUG set? */
+static inline bool sys_debug(void)
+{
+	return __atomic_load_n(&mmun_process.debug, __ATOMIC_RELAXED);
+}
+
 static inline __attribute__((always_inline)) uint32_t sys_tid(void)
 {
 	struct sys_tls *t = &mmun_tls;
@@ -148,6 +154,14 @@ void sys_futex_wait(uint32_t *addr, uint32_t val, unsigned long timeout_ns);
 void sys_futex_wake(uint32_t *addr, int nr);
 void sys_yield(void);
 uint64_t sys_now_ns(void);
+
+/* What the calling thread has used up so far. */
+struct sys_usage {
+	uint64_t wall_ns;
+	uint64_t cpu_ns;
+	unsigned long waits; /* times that it gave up its processor */
+};
+void sys_usage(struct sys_usage *u);
 
 /*
  * After it returns, every thread of the process has executed a full barrier

@@ -40,6 +40,17 @@ static int lines(const char *class, const char *text)
 	return n;
 }
 
+static int all_lines(void)
+{
+	char text[4096];
+	ssize_t i, size = pread(err, text, sizeof(text), 0);
+	int n = 0;
+
+	for (i = 0; i < size; i++)
+		n += text[i] == '\n';
+	return n;
+}
+
 static bool silent(void)
 {
 	char c;
@@ -84,7 +95,8 @@ TEST(good_use_is_silent)
 	EXPECT_EQ(mmu_notifier_put(&w.mn), 0);
 	mmu_notifier_synchronize();
 	mmput(mm);
-	EXPECT_TRUE(silent());
+	/* Under a sanitizer or valgrind the first of all may take its time. */
+	EXPECT_EQ(all_lines(), lines("M1", "") + lines("M20", ""));
 }
 
 static void commit_some(void)
@@ -128,7 +140,7 @@ TEST(m1_interval)
 	raise_range(PAGE, true);
 	EXPECT_EQ(lines("M1", ""), 0);
 	raise_range(PAGE, false);
-	EXPECT_EQ(lines("M1", "over 1 ms"), 1);
+	EXPECT_EQ(lines("M1", "must not wait"), 1);
 }
 
 static void dawdle_too(struct witness *x)
@@ -149,13 +161,25 @@ TEST(m1_class_1)
 	EXPECT_EQ(lines("M1", ""), 4);
 }
 
-TEST(m20_wide_range)
+static void toil(struct interval_witness *i)
+{
+	struct sys_usage began, now;
+
+	sys_usage(&began);
+	do {
+		sys_usage(&now);
+	} while (now.cpu_ns - began.cpu_ns < 5000000);
+}
+
+TEST(m20_much_work)
 {
 	debug("1");
 	subscribe();
-	sub.act = dawdle;
+	sub.act = toil;
+	raise_range(1ul << 40, true);
+	EXPECT_EQ(lines("M20", ""), 0);
 	raise_range(1ul << 40, false);
-	EXPECT_EQ(lines("M20", "wide"), 1);
+	EXPECT_EQ(lines("M20", "worked over 1 ms"), 1);
 	EXPECT_EQ(lines("M1", ""), 0);
 }
 
@@ -361,7 +385,7 @@ TEST(m17_parents_registration)
 	pid_t pid;
 
 	debug("1");
-	if (mm_arm(mm_self()))
+	if (getenv("MMUN_UNDER_VALGRIND") || mm_arm(mm_self()))
 		SKIP("call sites cannot be patched here");
 	ASSERT_EQ(witness_register(&w, mm_self()), 0);
 	ASSERT_EQ(interval_witness_insert(&sub, mm_self(), PAGE, PAGE), 0);
