@@ -50,7 +50,7 @@ chan sb[NR + 1] = [4] of { byte, byte };
 
 /* Memory that only locked operations change. */
 byte gen[NREC]; /* the upper half of word */
-byte invalidate_seq = 1;
+byte invalidate_seq = 1; /* counts newcomers; begins only read it */
 byte overflow;
 byte abandoned;
 byte waiters;
@@ -91,45 +91,82 @@ end:	do
 	od
 }
 
+inline next_seq(p_, n_)
+{
+	atomic { flushed(p_) -> invalidate_seq++; n_ = invalidate_seq }
+}
+
 /*
- * The number of the subscription, drawn by whoever needs it first: a raiser
- * that meets a newcomer without a number gives it one, which is larger than
- * its own. So "born < seq" is the same at begin and at end.
+ * mm_number: drawn by whoever needs it first. A raiser that meets a newcomer
+ * without a number gives it one, which is larger than what it read before the
+ * walk. So "born <= seq" is the same at begin and at end.
  */
-inline number_newcomer(p_, b_, n_)
+inline number_newcomer(p_, b_)
 {
 	b_ = mem[BORN];
-#ifndef BUG_BORN_PLAIN
 	if
 	:: b_ == 0 ->
-		atomic {
-			flushed(p_) -> invalidate_seq++;
-			n_ = invalidate_seq
-		}
+		next_seq(p_, b_);
 		atomic {
 			flushed(p_) ->
 			if
-			:: mem[BORN] == 0 -> mem[BORN] = n_
-			:: else
-			fi;
-			b_ = mem[BORN];
-			n_ = 0
+			:: mem[BORN] == 0 -> mem[BORN] = b_
+			:: else -> b_ = mem[BORN]
+			fi
 		}
 	:: else
+	fi
+}
+
+/* A raiser's: is the subscription that it meets told of begin s_? */
+#ifdef BUG_NEWCOMER_UNNUMBERED
+#define meet(p_, b_) b_ = mem[BORN]
+#else
+#define meet(p_, b_) number_newcomer(p_, b_)
+#endif
+#define is_told(b_, s_) (b_ != 0 && b_ <= s_)
+
+/*
+ * What invalidate() stores in the subscription: of incarnation gen of record
+ * i_; odd, unlike what insert stores. Out of records: a number of its own.
+ */
+#if defined(BUG_COLLISION_SEQ_SHARED)
+#define record_seq(i_, s_) (2 * (s_) + 1)
+#elif defined(BUG_COLLISION_SEQ_NO_GEN)
+#define record_seq(i_, s_) (2 * (i_) + 1)
+#elif defined(BUG_COLLISION_SEQ_NO_INDEX)
+#define record_seq(i_, s_) (2 * gen[i_] + 1)
+#else
+#define record_seq(i_, s_) (2 * (NREC * gen[i_] + (i_)) + 1)
+#endif
+
+inline collision_seq(p_, i_, s_, c_)
+{
+#ifdef CLASS1
+	skip
+#else
+	if
+	:: i_ < NREC -> c_ = record_seq(i_, s_)
+#ifdef OVERFLOW
+	:: else ->
+		next_seq(p_, c_);
+		c_ = 128 + 2 * c_ + 1
+#endif
 	fi
 #endif
 }
 
 /* Callbacks; me_ is the incarnation whose begin or end it is. */
-inline callback_begin(me_, s_)
+inline callback_begin(me_, c_)
 {
 	atomic {
 		assert(alive); /* else: after remove */
 		assert(told[me_] == 0);
 		told[me_] = life;
 #ifndef BUG_NO_SET_SEQ
-		sub_seq = s_;
+		sub_seq = c_;
 #endif
+		c_ = 0;
 		spte = 0
 	}
 }
@@ -149,12 +186,12 @@ inline walk_end(p_, me_, s_, b_)
 	atomic { flushed(p_) -> walks[p_] = true; b_ = mem[TREE] }
 	if
 	:: b_ != 0 ->
-		b_ = mem[BORN];
+		meet(p_, b_);
 		if
 #ifdef BUG_BORN_UNCHECKED
 		:: true -> callback_end(me_)
 #else
-		:: b_ != 0 && b_ < s_ -> callback_end(me_)
+		:: is_told(b_, s_) -> callback_end(me_)
 		:: else ->
 			assert(told[me_] != life) /* else: misses an end */
 #endif
@@ -240,7 +277,7 @@ inline reap(p_, i_, o_, me_, b_, s_)
 
 proctype raiser(byte r)
 {
-	byte i, seq, b, n, me;
+	byte i, seq, b, c, me;
 #ifdef JUMP
 	byte o, v, s, left = (r == 0 -> RAISES : 1);
 #endif
@@ -257,6 +294,9 @@ again:	/* open_claim */
 		:: else
 		fi
 	}
+#endif
+#ifdef BUG_EPOCH_LOADED_BEFORE_CLAIM
+	seq = invalidate_seq;
 #endif
 	atomic {
 #ifndef BUG_NO_CLAIM_BARRIER
@@ -307,7 +347,7 @@ again:	/* open_claim */
 
 	/* The hull: nobody there, nobody to tell. */
 	if
-	:: mem[TREE] == 0 -> goto change
+	:: mem[TREE] == 0 -> atomic { seq = 0; goto change }
 	:: else
 	fi;
 
@@ -318,23 +358,25 @@ again:	/* open_claim */
 	:: else
 	fi;
 #endif
-	atomic {
-		flushed(r) ->
-		walks[r] = true;
-		invalidate_seq++;
-		seq = invalidate_seq
-	}
+#if !defined(BUG_EPOCH_LOADED_BEFORE_CLAIM) && !defined(BUG_EPOCH_LOADED_LATE)
+	seq = invalidate_seq; /* mm_seq: a plain load, no barrier */
+#endif
+	atomic { flushed(r) -> walks[r] = true }
 #ifdef BUG_SEQ_EARLY
 	sb[r]!SEQ(i),seq;
 	MAY_JUMP;
 #endif
 	b = mem[TREE];
+#ifdef BUG_EPOCH_LOADED_LATE
+	seq = invalidate_seq;
+#endif
 	if
 	:: b != 0 ->
-		number_newcomer(r, b, n);
+		meet(r, b);
 		if
-		:: b != 0 && b < seq ->
-			callback_begin(me, seq);
+		:: is_told(b, seq) ->
+			collision_seq(r, i, seq, c);
+			callback_begin(me, c);
 			MAY_JUMP
 		:: else
 		fi
@@ -401,6 +443,7 @@ out:
 		i = 0;
 		seq = 0;
 		b = 0;
+		c = 0;
 		me = 0;
 #ifdef JUMP
 		if
@@ -586,6 +629,11 @@ again:
 	open_wait();
 #endif
 	/* insert or register */
+#ifndef CLASS1
+	next_seq(SUBSCRIBER, n);
+	sub_seq = 2 * n; /* even; before the first begin can meet it */
+	n = 0;
+#endif
 	atomic {
 		life++;
 		alive = true;
@@ -595,13 +643,18 @@ again:
 		sb[SUBSCRIBER]!TREE,1
 	}
 #ifdef BUG_BORN_PLAIN
-	atomic { flushed(SUBSCRIBER) -> invalidate_seq++; b = invalidate_seq }
-	sb[SUBSCRIBER]!BORN,b;
-	flushed(SUBSCRIBER);
+	b = mem[BORN];
+	if
+	:: b == 0 ->
+		next_seq(SUBSCRIBER, b);
+		sb[SUBSCRIBER]!BORN,b;
+		flushed(SUBSCRIBER)
+	:: else
+	fi;
 #else
-	number_newcomer(SUBSCRIBER, b, n);
+	number_newcomer(SUBSCRIBER, b);
 #endif
-	atomic { sub_seq = b; b = 0 }
+	b = 0;
 
 #ifdef CLASS1
 #ifndef BUG_LOOK_FIRST
