@@ -112,9 +112,15 @@ static void on_stack_of(struct live_call *call, void (*fn)(struct live_call *))
 #define NOWHERE_START (~0ul)
 #define NOWHERE_END 1ul
 
-hot void claim(struct live_frame *f, const struct live_change *c)
+/*
+ * What takes its own stack will not come back to close its records: marked as
+ * lying below everything, they count as left when the thread raises again.
+ */
+#define SP_NEVER_BACK 2ul
+
+hot void claim(struct live_frame *f, const struct live_change *c,
+	       unsigned long sp)
 {
-	unsigned long sp = (unsigned long)f;
 	unsigned long start = NOWHERE_START, end = NOWHERE_END;
 
 	if (likely(c->nr)) {
@@ -229,7 +235,7 @@ hot long change(struct live_frame *f, const struct live_op *op,
 {
 	bool own_stack = takes_own_stack(f, op, c);
 
-	claim(f, c);
+	claim(f, c, unlikely(own_stack) ? SP_NEVER_BACK : (unsigned long)f);
 	if (unlikely(!claimed_all(f, c)))
 		return unrecorded(f, c, own_stack);
 	if (unlikely(somebody_is_told(c)))
@@ -252,7 +258,7 @@ static __attribute__((noinline)) long ends(struct live_frame *f,
 {
 	struct live_call *call;
 
-	claim(f, c);
+	claim(f, c, (unsigned long)f);
 	if (unlikely(!claimed_all(f, c))) {
 		unclaim(f, c);
 		return LIVE_RESUME;

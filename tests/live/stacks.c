@@ -264,3 +264,34 @@ TEST(own_stack_is_emptied)
 	munmap(map_pages(1), PAGE);
 	mmu_interval_read_begin(&r.mni);
 }
+
+static char *given_away;
+
+static void on_lower_stack(void)
+{
+	int i;
+
+	for (i = 0; i < 600; i++)
+		ASSERT_EQ(empty_own_stack(given_away, 16 * PAGE), 0);
+}
+
+/* Seen from below, what was left looks like an outer frame. */
+TEST(own_stack_is_emptied_from_a_lower_one)
+{
+	static struct recorder r;
+	char *stack;
+
+	given_away = map_pages(16);
+	stack = map_pages(16);
+	ASSERT_LT(stack, given_away);
+	record(&r, given_away, 16 * PAGE);
+	getcontext(&there);
+	there.uc_stack.ss_sp = stack;
+	there.uc_stack.ss_size = 16 * PAGE;
+	there.uc_link = &back;
+	makecontext(&there, on_lower_stack, 0);
+	ASSERT_EQ(swapcontext(&back, &there), 0);
+	EXPECT_EQ(r.begins, 600);
+	munmap(map_pages(1), PAGE);
+	mmu_interval_read_begin(&r.mni);
+}
