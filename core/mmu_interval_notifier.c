@@ -47,7 +47,7 @@
 static unsigned long magic(const struct mmu_interval_notifier *mni)
 {
 	return MAGIC_INSERTED ^
-	       (mni->mm == &mmun_self.pub ? mmun_process.fork_gen : 0);
+	       (mni->mm == &mmun_self.pub ? sys_fork_gen() : 0);
 }
 
 static bool is_inserted(const struct mmu_interval_notifier *mni)

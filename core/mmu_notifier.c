@@ -35,7 +35,7 @@ static unsigned long magic(const struct mmu_notifier *mn, unsigned long state)
 {
 	bool local = state == MAGIC_PUT || mn->mm == &mmun_self.pub;
 
-	return state ^ (local ? mmun_process.fork_gen : 0);
+	return state ^ (local ? sys_fork_gen() : 0);
 }
 
 static bool is(const struct mmu_notifier *mn, unsigned long state)

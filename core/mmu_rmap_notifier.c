@@ -38,7 +38,7 @@ static __thread struct rmap_walk *walks
 
 static unsigned long magic(void)
 {
-	return MAGIC_REGISTERED ^ mmun_process.fork_gen;
+	return MAGIC_REGISTERED ^ sys_fork_gen();
 }
 
 struct hlist_head *mmun_rmap_notifier_list(void)

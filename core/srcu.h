@@ -55,7 +55,7 @@ srcu_read_lock(struct srcu_struct *s)
 		sys_init();
 	t.idx = __atomic_load_n(&s->idx, __ATOMIC_RELAXED) & 1;
 	t.stripe = &s->stripe[sys_tid() % SRCU_STRIPES];
-	t.fork_gen = mmun_process.fork_gen;
+	t.fork_gen = sys_fork_gen();
 	__atomic_fetch_add(&t.stripe->lock[t.idx], 1, __ATOMIC_SEQ_CST);
 	return t;
 }
@@ -68,7 +68,7 @@ srcu_read_lock(struct srcu_struct *s)
 static inline __attribute__((always_inline)) void
 srcu_read_unlock(struct srcu_struct *s, struct srcu_token t)
 {
-	if (unlikely(t.fork_gen != mmun_process.fork_gen))
+	if (unlikely(t.fork_gen != sys_fork_gen()))
 		return;
 	__atomic_fetch_add(&t.stripe->unlock[t.idx], 1, __ATOMIC_SEQ_CST);
 	/* Pairs with the store of waiting before the last look at the sums. */

@@ -18,7 +18,7 @@ bool mmun_schedule_work(struct work_struct *work)
 
 	/* What a parent of this process queued is not pending here. */
 	sys_init();
-	me = mmun_process.fork_gen;
+	me = sys_fork_gen();
 	was = __atomic_load_n(&work->pending, __ATOMIC_RELAXED);
 	do {
 		if (was == me)

@@ -108,6 +108,12 @@ struct sys_process {
 } __attribute__((aligned(4096)));
 extern struct sys_process mmun_process;
 
+/* Which process this is; 0 before sys_init(). */
+static inline __attribute__((always_inline)) uint32_t sys_fork_gen(void)
+{
+	return __atomic_load_n(&mmun_process.fork_gen, __ATOMIC_RELAXED);
+}
+
 /* Is MMUN_DEBUG set? */
 static inline bool sys_debug(void)
 {
@@ -118,8 +124,7 @@ static inline __attribute__((always_inline)) uint32_t sys_tid(void)
 {
 	struct sys_tls *t = &mmun_tls;
 
-	if (likely(t->tid && !t->shared &&
-		   t->fork_gen == mmun_process.fork_gen))
+	if (likely(t->tid && !t->shared && t->fork_gen == sys_fork_gen()))
 		return t->tid;
 	return sys_tid_slow();
 }
