@@ -106,8 +106,11 @@ mm_may_hit(const struct mm *m, unsigned long start, unsigned long end)
  */
 static inline unsigned long mm_seq(const struct mm *m)
 {
-	/* Acquire: who has that number or less is found by the walk. */
-	return __atomic_load_n(&m->invalidate_seq, __ATOMIC_ACQUIRE) | 1;
+	/*
+	 * Not before the claim of the record; and who has that number or
+	 * less is found by the walk.
+	 */
+	return __atomic_load_n(&m->invalidate_seq, __ATOMIC_SEQ_CST) | 1;
 }
 
 static inline unsigned long mm_next_seq(struct mm *m)

@@ -63,7 +63,7 @@ static void mark_abandoned(struct mm *m, struct open *o, uint64_t word)
 static void end_section(struct mm *m, struct open *o)
 {
 	uint32_t s = __atomic_exchange_n(&o->section, 0, __ATOMIC_RELAXED);
-	struct srcu_token t = {.fork_gen = mmun_process.fork_gen};
+	struct srcu_token t = {.fork_gen = sys_fork_gen()};
 
 	if (!s)
 		return;
@@ -320,13 +320,18 @@ static bool tell_invalidate(struct mmu_interval_notifier *mni,
 /*
  * What mmu_interval_set_seq() is to be given: a value that no other begin
  * has, nor had since the record was claimed four billion times. From the
- * record, and not from a counter that all processors would share.
+ * record, and not from a counter that all processors would share. Records
+ * start anew in a forked child, which keeps the subscriptions to its managed
+ * mms and their sequences: hence the process.
  */
 static unsigned long collision_seq(struct mm *m, const struct open *o)
 {
+	unsigned long process = sys_fork_gen() & 0x7fff;
+
 	if (!o)
 		return 1ul << 63 | mm_next_seq(m);
-	return (__atomic_load_n(&o->word, __ATOMIC_RELAXED) >> 32) << 16 |
+	return process << 48 |
+	       (__atomic_load_n(&o->word, __ATOMIC_RELAXED) >> 32) << 16 |
 	       (unsigned long)(o - m->v.open) << 1 | 1;
 }
 

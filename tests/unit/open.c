@@ -563,3 +563,41 @@ TEST(child_of_a_thread_with_locks)
 	EXPECT_TRUE(mmap_read_trylock(&m->pub));
 	mmap_read_unlock(&m->pub);
 }
+
+static void begin_and_end(void)
+{
+	struct mmu_notifier_range range;
+
+	range_open(&range, &m->pub, 0, PAGE);
+	mmu_notifier_invalidate_range_end(&range);
+}
+
+/*
+ * Subscriptions to a managed mm live on in a forked child, records do not: a
+ * begin on the same record, at the same incarnation, as the parent's last one
+ * must still be a collision. Fork until a child's tid leads to that record.
+ */
+TEST(child_collides_with_what_the_parent_left)
+{
+	int i, status = 0;
+
+	start_test();
+	begin_and_end();
+	for (i = 0; i < 4 * MM_OPEN_MAX && !status; i++) {
+		pid_t pid = fork();
+		unsigned long seq;
+
+		if (!pid && (getpid() - getppid()) % MM_OPEN_MAX)
+			_exit(0);
+		if (!pid) {
+			seq = mmu_interval_read_begin(&sub.mni);
+			begin_and_end();
+			EXPECT_TRUE(mmu_interval_read_retry(&sub.mni, seq));
+			_exit(1);
+		}
+		ASSERT_EQ(waitpid(pid, &status, 0), pid);
+	}
+	if (!status)
+		SKIP("no child had a fitting tid");
+	EXPECT_TRUE(WIFEXITED(status));
+}
