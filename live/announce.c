@@ -151,7 +151,7 @@ static void new_text(const struct live_call *call)
 		return;
 	if (nr == SYS_mmap && (args[2] & PROT_EXEC) && (args[2] & PROT_READ) &&
 	    !(args[3] & MAP_ANONYMOUS))
-		live_text_mapped(start, start + size);
+		live_text_mapped(start, start + size, (int)args[4]);
 	else if ((nr == SYS_mprotect || nr == SYS_pkey_mprotect) &&
 		 (args[2] & PROT_EXEC))
 		live_text_protected(args[0], args[0] + size);

@@ -145,7 +145,7 @@ int live_arm(void);
 
 extern uint32_t mmun_live_pending;
 /* A file was mapped executable; protection became executable; neither. */
-void live_text_mapped(unsigned long start, unsigned long end);
+void live_text_mapped(unsigned long start, unsigned long end, int fd);
 void live_text_protected(unsigned long start, unsigned long end);
 void live_text_retry(void);
 

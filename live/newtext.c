@@ -9,6 +9,9 @@
  * dlopen() returns. Runs on callback stacks.
  */
 #include <errno.h>
+#include <linux/magic.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "live/coverage.h"
 #include "live/live.h"
@@ -72,15 +75,32 @@ static void look_at(unsigned long start, unsigned long end)
 		add_pending(start, end);
 }
 
-/* Most libraries have no system call of their own. */
-void live_text_mapped(unsigned long start, unsigned long end)
+/*
+ * A compiler's second view of memory that it has not written yet: looking at
+ * it would allocate all of it.
+ */
+static bool is_sparse_memory(int fd)
 {
+	struct statfs fs;
+	struct stat st;
+
+	return !sys_call2(SYS_fstatfs, fd, &fs) && fs.f_type == TMPFS_MAGIC &&
+	       !sys_call2(SYS_fstat, fd, &st) &&
+	       st.st_blocks * 512 < st.st_size;
+}
+
+/* Most libraries have no system call of their own. */
+void live_text_mapped(unsigned long start, unsigned long end, int fd)
+{
+	bool sparse = is_sparse_memory(fd);
+	bool clean = !sparse && scan_is_clean(start, end);
 	struct sys_sigset signals;
-	bool clean = scan_is_clean(start, end);
 
 	sys_mutex_lock(&mmun_live_v.lock, &signals);
 	retry_pending();
-	if (clean)
+	if (sparse)
+		mmun_live_coverage.unscanned++;
+	else if (clean)
 		mmun_live_coverage.images++;
 	else
 		look_at(start, end);

@@ -288,9 +288,7 @@ enum site_verdict site_examine(const struct image *img, unsigned long address,
 	if (walked == WALK_PAST)
 		return SITE_OTHER;
 	if (walked == WALK_LOST)
-		return (is_libc && img->hdr) || !looks_like_code(address)
-			       ? SITE_OTHER
-			       : SITE_UNPATCHABLE;
+		return looks_like_code(address) ? SITE_UNPATCHABLE : SITE_OTHER;
 	n = number_of(&f, &w.origin, is_libc);
 	if (n == NUMBER_OTHER)
 		return SITE_OTHER;

@@ -223,8 +223,9 @@ static int scan_mapping(struct scan *s, struct text *t)
 
 	if (is_ours(e))
 		return 0;
-	if (e->path[0] != '/' || !e->read || e->write ||
-	    !populate(e->start, e->end)) {
+	/* Memory without a file is a compiler's; looking would allocate it. */
+	if (e->path[0] != '/' || str_prefix(e->path, "/memfd:") || !e->read ||
+	    e->write || !populate(e->start, e->end)) {
 		s->coverage->unscanned++;
 		return 0;
 	}

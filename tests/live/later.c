@@ -4,6 +4,8 @@
  * its own is covered when dlopen() returns.
  */
 #include <dlfcn.h>
+#include <pthread.h>
+#include <sys/stat.h>
 
 #include "tests/live/recorder.h"
 
@@ -149,6 +151,54 @@ TEST(library_loaded_in_child_and_parent)
 	ASSERT_EQ(waitpid(pid, &status, 0), pid);
 	EXPECT_EQ(status, 0);
 	check(lib, "later_short");
+}
+
+/* Text that a compiler has yet to write is not brought in by looking. */
+TEST(sparse_text_stays_sparse)
+{
+	const unsigned long size = 64ul << 20;
+	struct mmun_coverage c = {.size = sizeof(c)};
+	unsigned int before;
+	struct stat st;
+	int fd = memfd_create("compiled", 0);
+	void *p;
+
+	ASSERT_EQ(ftruncate(fd, size), 0);
+	ASSERT_EQ(mm_arm(mm_self()), 0);
+	ASSERT_EQ(mmun_coverage_read(&c), 0);
+	before = c.unscanned;
+	p = mmap(NULL, size, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
+	ASSERT_NE(p, MAP_FAILED);
+	ASSERT_EQ(fstat(fd, &st), 0);
+	EXPECT_EQ(st.st_blocks, 0);
+	ASSERT_EQ(mmun_coverage_read(&c), 0);
+	EXPECT_EQ(c.unscanned, before + 1);
+}
+
+static volatile int loaded;
+
+static void *busy(void *unused)
+{
+	while (!loaded)
+		munmap(map_pages(1), PAGE);
+	return NULL;
+}
+
+TEST(library_loaded_while_threads_run)
+{
+	struct mmun_coverage c = {.size = sizeof(c)};
+	pthread_t t;
+	void *lib;
+
+	ASSERT_EQ(mm_arm(mm_self()), 0);
+	ASSERT_EQ(pthread_create(&t, NULL, busy, NULL), 0);
+	lib = load();
+	check(lib, "later_short");
+	check(lib, "later_far");
+	loaded = 1;
+	pthread_join(t, NULL);
+	ASSERT_EQ(mmun_coverage_read(&c), 0);
+	EXPECT_EQ(c.method, MMUN_PATCH_SWAP);
 }
 
 TEST(coverage_counts)

@@ -406,6 +406,22 @@ TEST(remap_file_pages_rounds_down)
 	expect_range(SYS_remap_file_pages, p, 1, MMU_NOTIFY_UNMAP);
 }
 
+/* Announced whether or not there are such pages here. */
+TEST(mmap_of_huge_pages_rounds_to_them)
+{
+	const unsigned long huge = 2ul << 20;
+	char *p = mmap(NULL, 2 * huge, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
+		       -1, 0);
+
+	p = (char *)(((unsigned long)p + huge - 1) & -huge);
+	observe();
+	inline_mmap((long)p, PAGE, PROT_READ,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_HUGETLB |
+			    MAP_HUGE_2MB,
+		    -1, 0);
+	expect_range(SYS_mmap, p, huge / PAGE, MMU_NOTIFY_UNMAP);
+}
+
 TEST(madvise_remove_of_shared_memory)
 {
 	char *p = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE,
