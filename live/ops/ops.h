@@ -92,6 +92,7 @@ void live_decode_munmap(const unsigned long *a, struct live_change *c);
 void live_decode_brk(const unsigned long *a, struct live_change *c);
 void live_decode_remap_file_pages(const unsigned long *a,
 				  struct live_change *c);
+bool live_untouched_remap_file_pages(const unsigned long *a, long err);
 /* mmap.c */
 void live_decode_mmap(const unsigned long *a, struct live_change *c);
 bool live_untouched_mmap(const unsigned long *a, long err);

@@ -6,6 +6,7 @@
 
 #include "live/ops/ops.h"
 
+#include <errno.h>
 #include <sys/ipc.h>
 #include <sys/shm.h>
 
@@ -68,5 +69,5 @@ void live_resolve_shmat(const unsigned long *a, struct live_change *c)
 /* All that is looked at before the old mapping goes. */
 bool live_untouched_shmat(const unsigned long *a, long err)
 {
-	return err != -12; /* ENOMEM */
+	return err != -ENOMEM;
 }

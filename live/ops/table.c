@@ -26,7 +26,7 @@ const struct live_op *const mmun_live_ops[] = {
 	CHANGE(munmap, munmap),
 	CHANGE(brk, brk),
 	CHANGE(remap_file_pages, remap_file_pages,
-	       .untouched = live_untouched_mmap),
+	       .untouched = live_untouched_remap_file_pages),
 	CHANGE(mmap, mmap, .untouched = live_untouched_mmap),
 	CHANGE(mremap, mremap, .untouched = live_untouched_mremap),
 	CHANGE(madvise, madvise, .untouched = live_untouched_madvise),

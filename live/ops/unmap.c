@@ -31,3 +31,9 @@ void live_decode_remap_file_pages(const unsigned long *a, struct live_change *c)
 		live_add(c, a[0] & SYS_PAGE_MASK, a[1] & SYS_PAGE_MASK,
 			 MMU_NOTIFY_UNMAP);
 }
+
+/* It maps anew, and can fail after the old mapping has gone. */
+bool live_untouched_remap_file_pages(const unsigned long *a, long err)
+{
+	return false;
+}

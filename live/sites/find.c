@@ -212,22 +212,26 @@ static bool is_redirected(unsigned long address)
 	return *p == 0xe9 && stub_is_one(address + *(const int32_t *)(p + 1));
 }
 
-/* By ourselves, and it is still the text that we wrote there? */
+/*
+ * By ourselves, and it is still the text that we wrote there? Not "live" may
+ * be one whose writer was cut short by a fork in another thread.
+ */
 static bool is_done(unsigned long address)
 {
+	struct site *site = mmun_sites;
 	const struct patch *p;
-	unsigned int i, k;
+	unsigned int k;
 
-	for (i = 0; i < mmun_nr_sites; i++)
-		if (mmun_sites[i].address == address && mmun_sites[i].live)
-			break;
-	if (i == mmun_nr_sites)
+	while (site < mmun_sites + mmun_nr_sites && site->address != address)
+		site++;
+	if (site == mmun_sites + mmun_nr_sites)
 		return false;
-	p = &mmun_sites[i].jump;
+	p = &site->jump;
 	for (k = 0; k < p->size; k++)
 		if (((const uint8_t *)p->address)[k] != p->new[k])
 			return false;
-	return true;
+	site->live = p->size > 0;
+	return site->live;
 }
 
 /*
