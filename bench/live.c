@@ -100,7 +100,7 @@ int main(int argc, char **argv)
 		.sides = sides,
 		.nr_sides = ARRAY_SIZE(sides),
 		.ops = calls,
-		.passes = 12,
+		.passes = 8,
 		.turns = 20,
 		.digits = 1,
 	};
