@@ -13,11 +13,10 @@
  *	mov (%r11),%ecx
  *	jrcxz fast
  *	movabs $site,%rcx
- *	movabs $mmun_live_entry,%r11
- *	jmp *%r11
+ *	jmp mmun_live_entry
  * fast:
  *	syscall
- *	jmp *back(%rip)
+ *	jmp back
  *
  * It uses no stack and no flags, and only the two registers that a syscall
  * destroys: right for a goroutine's stack, for clone, for __unmapself.
@@ -256,13 +255,28 @@ static uint8_t *put_movabs(uint8_t *w, uint8_t rex, uint8_t op,
 	return put(w, &value, 8);
 }
 
-/* Returns its size; the fast part is at *fast. */
+/*
+ * From the address at to target: directly where that reaches, for a syscall
+ * leaves the processor's predictions of indirect jumps useless.
+ */
+static uint8_t *put_jump(uint8_t *w, unsigned long at, unsigned long target)
+{
+	static const uint8_t indirect[] = {0xff, 0x25, 0, 0, 0, 0};
+	uint32_t distance = target - (at + 5);
+
+	if (!in_reach(at, target))
+		return put(put(w, indirect, sizeof(indirect)), &target, 8);
+	*w++ = 0xe9;
+	return put(w, &distance, sizeof(distance));
+}
+
+/* As it will run at exec. Returns its size; the fast part is at *fast. */
 static size_t build_stub(const struct site *site, uint8_t *w,
-			 const uint8_t *code, size_t size, size_t *fast)
+			 unsigned long exec, const uint8_t *code, size_t size,
+			 size_t *fast)
 {
 	static const uint8_t test[] = {0x41, 0x8b, 0x0b, 0xe3};
-	static const uint8_t jump[] = {0x41, 0xff, 0xe3};
-	static const uint8_t call[] = {0x0f, 0x05, 0xff, 0x25, 0, 0, 0, 0};
+	static const uint8_t call[] = {0x0f, 0x05};
 	uint8_t *start = w, *skip;
 
 	w = put(put(w, marker, MARKER_SIZE), code, size);
@@ -270,11 +284,11 @@ static size_t build_stub(const struct site *site, uint8_t *w,
 	w = put(w, test, sizeof(test));
 	skip = w++;
 	w = put_movabs(w, 0x48, 0xb9, (unsigned long)site);
-	w = put_movabs(w, 0x49, 0xbb, (unsigned long)mmun_live_entry);
-	w = put(w, jump, sizeof(jump));
+	w = put_jump(w, exec + (w - start), (unsigned long)mmun_live_entry);
 	*skip = w - (skip + 1);
 	*fast = w - start;
-	w = put(put(w, call, sizeof(call)), &site->back, 8);
+	w = put(w, call, sizeof(call));
+	w = put_jump(w, exec + (w - start), site->back);
 	return w - start;
 }
 
@@ -288,21 +302,26 @@ static bool holds(unsigned long stub, const uint8_t *code, size_t size)
 	return true;
 }
 
-/* Where the stub is now; 0: no room. */
-static unsigned long place_stub(const struct site *site, const uint8_t *code,
-				size_t size)
+/* Makes site->stub and site->fast; false: no room. */
+static bool place_stub(struct site *site, const uint8_t *code, size_t size)
 {
+	uint8_t stub[SLOT_SIZE];
 	struct area *a;
+	size_t n, fast;
 
 	/* The same library again, most likely. */
-	if (site->stub && holds(site->stub, code, size))
-		return site->stub;
-	a = area_near(arena_near, ARENA_SIZE, SLOT_SIZE);
-	if (!a)
-		return 0;
-	put(a->write + a->used, code, size);
-	a->used += SLOT_SIZE;
-	return (unsigned long)a->exec + a->used - SLOT_SIZE;
+	n = build_stub(site, stub, site->stub, code, size, &fast);
+	if (!site->stub || !holds(site->stub, stub, n)) {
+		a = area_near(arena_near, ARENA_SIZE, SLOT_SIZE);
+		if (!a)
+			return false;
+		site->stub = (unsigned long)a->exec + a->used;
+		n = build_stub(site, stub, site->stub, code, size, &fast);
+		put(a->write + a->used, stub, n);
+		a->used += SLOT_SIZE;
+	}
+	site->fast = site->stub + fast;
+	return true;
 }
 
 /*
@@ -324,18 +343,13 @@ struct site *stub_make(unsigned long address, const uint8_t *code, size_t size,
 {
 	unsigned int i = index_of(address);
 	struct site *site = &mmun_sites[i];
-	uint8_t stub[SLOT_SIZE];
-	size_t length, fast;
 
 	if (i == SITES_MAX || size > 15)
 		return NULL;
 	*site = (struct site){
 		.address = address, .back = address + 2, .stub = site->stub};
-	length = build_stub(site, stub, code, size, &fast);
-	site->stub = place_stub(site, stub, length);
-	if (!site->stub)
+	if (!place_stub(site, code, size))
 		return NULL;
-	site->fast = site->stub + fast;
 	*target = reach(from, site->stub + MARKER_SIZE);
 	if (!*target)
 		return NULL;
