@@ -142,7 +142,13 @@ if [ "$(id -u)" = 0 ] && command -v chroot >/dev/null; then
 	where 'another root directory' chroot "$work/root" /bin/echo ran
 	where 'another user' setpriv --reuid=65534 --clear-groups echo ran
 	where 'another PID namespace' unshare -pf sh -c 'sh -c "echo ran"'
-	where 'another /proc' unshare -pf --mount-proc sh -c 'echo ran'
+	# Not in a chroot: its root is no mount point.
+	if unshare -pf --mount-proc true 2>/dev/null; then
+		where 'another /proc' unshare -pf --mount-proc \
+			sh -c 'echo ran'
+	else
+		skip 'another /proc' 'cannot mount one here'
+	fi
 else
 	skip 'another root directory' 'not root'
 fi
