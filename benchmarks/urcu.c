@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* bench/urcu.c - see pairs.h */
+/* benchmarks/urcu.c - see pairs.h */
 #define _LGPL_SOURCE /* its fast paths inline: the best it can do */
 #include <urcu-bp.h>
 
-#include "bench/pairs.h"
-#include "bench/side.h"
+#include "benchmarks/pairs.h"
+#include "benchmarks/side.h"
 
 double urcu_pair(unsigned int n)
 {

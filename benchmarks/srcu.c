@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* bench/srcu.c - see pairs.h */
-#include "bench/pairs.h"
+/* benchmarks/srcu.c - see pairs.h */
+#include "benchmarks/pairs.h"
 
-#include "bench/side.h"
+#include "benchmarks/side.h"
 #include "core/srcu.h"
 
 static struct srcu_struct srcu;

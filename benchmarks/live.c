@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bench/live.c - what the process's own munmap() and madvise() cost once the
- * system call sites are patched, beside UCX's hooks: nobody watching, one
+ * benchmarks/live.c - what the process's own munmap() and madvise() cost once
+ * the system call sites are patched, beside UCX's hooks: nobody watching, one
  * watching something else, and hits.
  *
  * Plain is the same call in a process that was never armed. UCX has no ranges:
  * whoever has a handler is told of everything, once, before the call.
  */
-#include "bench/bench.h"
-#include "bench/calls.h"
-#include "bench/subscribers.h"
+#include "benchmarks/bench.h"
+#include "benchmarks/calls.h"
+#include "benchmarks/subscribers.h"
 
 enum { PLAIN, ARMED, ELSEWHERE, FIELD, RANGE, C1, C8, C64, U0, U1, U8, U64 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bench/side.h - what is compared runs in processes of its own, the sides.
+ * benchmarks/side.h - what is compared runs in processes of its own, the sides.
  *
  * Arming and hooking cannot be undone, so plain and hooked must be two
  * processes. They sleep until they are asked for a batch.

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bench/primitives.c - what the notifier classes are made of: sleepable RCU
- * (beside liburcu-bp), the page lock, deferred work, mmap_lock.
+ * benchmarks/primitives.c - what the notifier classes are made of: sleepable
+ * RCU (beside liburcu-bp), the page lock, deferred work, mmap_lock.
  */
 #include <mmun/mmu_notifier.h>
 #include <mmun/workqueue.h>
 
-#include "bench/bench.h"
-#include "bench/pairs.h"
+#include "benchmarks/bench.h"
+#include "benchmarks/pairs.h"
 
 static struct mm_struct *mm;
 

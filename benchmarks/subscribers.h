@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bench/subscribers.h - subscriptions whose callbacks do nothing.
+ * benchmarks/subscribers.h - subscriptions whose callbacks do nothing.
  */
 #ifndef BENCH_SUBSCRIBERS_H
 #define BENCH_SUBSCRIBERS_H
@@ -8,7 +8,7 @@
 #include <mmun/mmu_interval_notifier.h>
 #include <mmun/mmu_notifier.h>
 
-#include "bench/calls.h"
+#include "benchmarks/calls.h"
 
 static inline void nothing_begin(struct mmu_notifier *mn, struct mm_struct *mm,
 				 unsigned long start, unsigned long end,

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bench/startup.c - from the start to the end of programs that do nothing, as
- * wall time and as processor time (which a busy machine moves less): plain,
+ * benchmarks/startup.c - from the start to the end of programs that do nothing,
+ * as wall time and as processor time (which a busy machine moves less): plain,
  * with libmmun preloaded, preloaded and armed, and with UCX's libucs
  * preloaded, which patches its functions when it is loaded.
  */
 #include <spawn.h>
 #include <sys/resource.h>
 
-#include "bench/bench.h"
+#include "benchmarks/bench.h"
 
 extern char **environ;
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bench/core.c - a managed mm with 1 to 1,000,000 range subscriptions: what a
- * change (start and end) costs that misses or hits them, and what it costs to
- * insert, to remove, and to use one.
+ * benchmarks/core.c - a managed mm with 1 to 1,000,000 range subscriptions:
+ * what a change (start and end) costs that misses or hits them, and what it
+ * costs to insert, to remove, and to use one.
  *
  * Plain is the same change while nobody has ever registered.
  */
-#include "bench/bench.h"
-#include "bench/calls.h"
-#include "bench/subscribers.h"
+#include "benchmarks/bench.h"
+#include "benchmarks/calls.h"
+#include "benchmarks/subscribers.h"
 
 #define BASE (1ul << 40)
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bench/ucx.c - a side: the calls of bench/calls.h with UCX's hooks
+ * benchmarks/ucx.c - a side: the calls of benchmarks/calls.h with UCX's hooks
  * underneath, NR handlers of VM_UNMAPPED. Executed by the other programs.
  */
-#include "bench/calls.h"
+#include "benchmarks/calls.h"
 
 #include <ucm/api/ucm.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bench/calls.h - the calls that are measured with nothing, with mmun and
+ * benchmarks/calls.h - the calls that are measured with nothing, with mmun and
  * with the peer underneath: the same code for all of them.
  */
 #ifndef BENCH_CALLS_H
@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <sys/mman.h>
 
-#include "bench/side.h"
+#include "benchmarks/side.h"
 
 #define PAGE 4096ul
 #define FIELD_RANGES 100000ul

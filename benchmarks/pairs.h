@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bench/pairs.h - a lock and unlock pair, and a synchronize, of the sleepable
- * RCU inside libmmun and of liburcu-bp: each compiled into a shared library,
- * as it would be in a library that is loaded into other programs.
+ * benchmarks/pairs.h - a lock and unlock pair, and a synchronize, of the
+ * sleepable RCU inside libmmun and of liburcu-bp: each compiled into a shared
+ * library, as it would be in a library that is loaded into other programs.
  */
 #ifndef BENCH_PAIRS_H
 #define BENCH_PAIRS_H

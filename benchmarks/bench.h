@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bench/bench.h - batches in turns, medians of differences, one table.
+ * benchmarks/bench.h - batches in turns, medians of differences, one table.
  *
  * In every turn each side of each row is asked for one batch, so that what
  * the machine does to one it does to the others. A row's difference is the
@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "bench/side.h"
+#include "benchmarks/side.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define BENCH_MAX 512 /* batches of a row */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bench/arm.c - preloaded: a program whose system call sites are patched
+ * benchmarks/arm.c - preloaded: a program whose system call sites are patched
  * before its main().
  */
 #include <mmun/mm.h>

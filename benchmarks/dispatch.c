@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bench/dispatch.c - telling 1, 8 and 64 notifiers of a change, from one
+ * benchmarks/dispatch.c - telling 1, 8 and 64 notifiers of a change, from one
  * thread and from two, without a system call: begin and end of a managed mm
  * and of mm_self(), beside UCX telling as many handlers once.
  *
  * Plain is the same announcement while nobody has registered. The last rows
  * are the throughput of two threads over that of one.
  */
-#include "bench/bench.h"
-#include "bench/calls.h"
-#include "bench/subscribers.h"
+#include "benchmarks/bench.h"
+#include "benchmarks/calls.h"
+#include "benchmarks/subscribers.h"
 
 static struct mm_struct *mm;
 
