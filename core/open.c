@@ -31,6 +31,16 @@ static bool on_callback_stack(unsigned long sp)
 	return sp >= mmun_callback_stacks_lo && sp < mmun_callback_stacks_hi;
 }
 
+/* Has something else been written where the frame was? Then it is dead. */
+static bool frame_overwritten(const struct open *o)
+{
+	unsigned long at = __atomic_load_n(&o->sp, __ATOMIC_RELAXED);
+	const struct open *word;
+
+	return at > OPEN_NEVER_BACK &&
+	       (!sys_peek(&word, at, sizeof(word)) || word != o);
+}
+
 /*
  * The calling thread, whose stack pointer is sp, finds a record of its own.
  * Has the frame that would close it been left by a jump?
@@ -42,7 +52,11 @@ static bool frame_left(const struct open *o, unsigned long sp)
 {
 	unsigned long lo, hi;
 
-	if (!o->sp || !sp || on_callback_stack(sp))
+	if (!o->sp || !sp)
+		return false;
+	if (frame_overwritten(o))
+		return true;
+	if (on_callback_stack(sp))
 		return false;
 	if (sys_on_altstack(&lo, &hi))
 		return o->sp >= lo && o->sp < hi && o->sp <= sp;
@@ -80,12 +94,12 @@ static void reap(struct mm *m, struct open *o, bool filled)
 {
 	struct mmu_notifier_range range;
 	unsigned long seq = filled ? o->seq : 0;
+	struct open *volatile frame = o;
 
 	mmu_notifier_range_init_owner(&range, (enum mmu_notifier_event)o->event,
 				      o->flags & ~MMU_NOTIFIER_RANGE_BLOCKABLE,
 				      &m->pub, o->start, o->end, o->tag);
-	__atomic_store_n(&o->sp, (unsigned long)__builtin_frame_address(0),
-			 __ATOMIC_RELAXED);
+	__atomic_store_n(&o->sp, (unsigned long)&frame, __ATOMIC_RELAXED);
 	o->stamp = 0;
 	end_section(m, o);
 	open_end(m, o, &range, seq);
@@ -513,33 +527,43 @@ static bool still_open(const struct open *o, uint64_t seen)
 }
 
 /*
+ * Asleep in a system call for a second with its stack pointer above the
+ * frame: it jumped out. (Asleep in a signal handler whose alternate stack
+ * lies within 8 MiB above the frame would look the same; there the change
+ * itself is a second old as well.)
+ */
+static bool asleep_above(const struct open *o, uint32_t tid)
+{
+	unsigned long sp, at = __atomic_load_n(&o->sp, __ATOMIC_RELAXED);
+
+	return at && !sys_thread_sp(tid, &sp) && !on_callback_stack(sp) &&
+	       sp > at && sp - at <= 8ul << 20;
+}
+
+/*
  * Called now and then while somebody waits: will the raiser close this
- * incarnation of the record, or end its walk?
- * No, if the thread is dead. No, if it has been asleep in a system call for
- * a second with its stack pointer above the frame: it jumped out. (Asleep in
- * a signal handler whose alternate stack lies within 8 MiB above the frame
- * would look the same; there the change itself is a second old as well.)
+ * incarnation of the record, or end its walk? No, if the thread is dead, if
+ * its frame is, or if it sleeps above it.
  */
 static void look_for_abandoned(struct mm *m, struct open *o, uint64_t seen,
 			       unsigned long waited_ns)
 {
 	uint32_t tid = (uint32_t)seen & OPEN_TID;
-	unsigned long sp = 0;
+	uint64_t word = __atomic_load_n(&o->word, __ATOMIC_ACQUIRE);
 
-	bool alive = sys_thread_alive(tid);
-
-	if (alive &&
-	    (waited_ns < 1000 * MSEC || !o->sp || sys_thread_sp(tid, &sp) ||
-	     on_callback_stack(sp) || sp <= o->sp || sp - o->sp > 8ul << 20))
+	if (!still_open(o, seen) || ((uint32_t)word & OPEN_ABANDONED))
 		return;
-	if (!still_open(o, seen))
-		return;
-	seen = (seen & ~0xffffffffull) |
-	       __atomic_load_n(&o->owner, __ATOMIC_ACQUIRE);
-	/* While it is being filled, sp is that of an earlier incarnation. */
-	if (!((uint32_t)seen & OPEN_ABANDONED) &&
-	    !(alive && ((uint32_t)seen & OPEN_FILLING)))
-		mark_abandoned(m, o, seen);
+	if (sys_thread_alive(tid)) {
+		/* While it is filled in, sp is that of an earlier one. */
+		if ((uint32_t)word & OPEN_FILLING)
+			return;
+		if (!frame_overwritten(o) &&
+		    (waited_ns < 1000 * MSEC || !asleep_above(o, tid)))
+			return;
+	}
+	/* Only if it is the same incarnation, in the same state, still. */
+	if (still_open(o, seen))
+		mark_abandoned(m, o, word);
 }
 
 static void wait_one(struct mm *m, struct open *o, uint64_t seen)

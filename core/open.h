@@ -36,6 +36,9 @@
 #define OPEN_MAY_FAIL (1u << 31)      /* open_begin() may say -EAGAIN */
 #define OPEN_INTERVAL_ONLY (1u << 30) /* class 1 is told in another way */
 
+/* A frame that is gone when the change is over: below all stacks. */
+#define OPEN_NEVER_BACK 2ul
+
 struct open *open_claim_slow(struct mm *m, uint32_t tid, unsigned long sp);
 void open_uncount(struct mm *m);
 void open_wake(struct mm *m);
@@ -55,8 +58,10 @@ static inline __attribute__((always_inline)) bool open_try(struct open *o,
 
 /*
  * open_claim - record that the calling thread is about to change [start, end).
- * @sp: stack address of the frame that will close it, lower than that of
- *      every outer frame; 0 if it may be closed from elsewhere.
+ * @sp: address of a word in the frame that will close it, lower than that of
+ *      every outer frame; the word holds the record's address while the frame
+ *      lives. 0 if it may be closed from elsewhere, OPEN_NEVER_BACK if the
+ *      change takes the frame.
  *
  * Any context, never waits. Returns the record, or NULL if all are taken:
  * then the invalidation is counted in overflow, covers everything, and is
@@ -78,6 +83,8 @@ open_claim(struct mm *m, unsigned long start, unsigned long end,
 	__atomic_store_n(&o->end, end, __ATOMIC_RELAXED);
 	__atomic_store_n(&o->seq, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&o->sp, sp, __ATOMIC_RELAXED);
+	if (sp > OPEN_NEVER_BACK)
+		__atomic_store_n((struct open **)sp, o, __ATOMIC_RELAXED);
 	/* Pairs with the acquire load of word in those who look at it. */
 	__atomic_store_n(&o->owner, tid, __ATOMIC_RELEASE);
 	return o;

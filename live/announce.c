@@ -24,7 +24,7 @@ static unsigned long stack_top(unsigned long sp)
 
 	if (!page_aligned(sp))
 		return *(const unsigned long *)sp;
-	live_peek(&word, sp, sizeof(word));
+	sys_peek(&word, sp, sizeof(word));
 	return word;
 }
 

@@ -113,27 +113,34 @@ static void on_stack_of(struct live_call *call, void (*fn)(struct live_call *))
 #define NOWHERE_END 1ul
 
 /*
- * What takes its own stack will not come back to close its records: marked as
- * lying below everything, they count as left when the thread raises again.
+ * Where record i is kept while the frame lives, for open_claim(). What takes
+ * its own stack will not come back to close its records: marked as lying
+ * below everything, they count as left when the thread raises again.
  */
-#define SP_NEVER_BACK 2ul
+hot unsigned long kept_at(struct live_frame *f, unsigned int i, bool own_stack)
+{
+	return unlikely(own_stack) ? OPEN_NEVER_BACK - 1 + i
+				   : (unsigned long)&f->open[i];
+}
 
 hot void claim(struct live_frame *f, const struct live_change *c,
-	       unsigned long sp)
+	       bool own_stack)
 {
 	unsigned long start = NOWHERE_START, end = NOWHERE_END;
 
+	f->waiters = &mmun_self.v.waiters;
+	f->open[1] = NULL;
+	/* The first is nested in the second, lower, or that would look left. */
+	if (unlikely(c->nr > 1))
+		f->open[1] = open_claim(&mmun_self, c->range[1].start,
+					c->range[1].end,
+					kept_at(f, 1, own_stack));
 	if (likely(c->nr)) {
 		start = c->range[0].start;
 		end = c->range[0].end;
 	}
-	f->waiters = &mmun_self.v.waiters;
-	f->open[0] = open_claim(&mmun_self, start, end, sp);
-	f->open[1] = NULL;
-	/* The second one is nested in the first, or that would look left. */
-	if (unlikely(c->nr > 1))
-		f->open[1] = open_claim(&mmun_self, c->range[1].start,
-					c->range[1].end, sp - 1);
+	f->open[0] =
+		open_claim(&mmun_self, start, end, kept_at(f, 0, own_stack));
 }
 
 static void unclaim(struct live_frame *f, const struct live_change *c)
@@ -235,7 +242,7 @@ hot long change(struct live_frame *f, const struct live_op *op,
 {
 	bool own_stack = takes_own_stack(f, op, c);
 
-	claim(f, c, unlikely(own_stack) ? SP_NEVER_BACK : (unsigned long)f);
+	claim(f, c, own_stack);
 	if (unlikely(!claimed_all(f, c)))
 		return unrecorded(f, c, own_stack);
 	if (unlikely(somebody_is_told(c)))
@@ -258,7 +265,7 @@ static __attribute__((noinline)) long ends(struct live_frame *f,
 {
 	struct live_call *call;
 
-	claim(f, c, (unsigned long)f);
+	claim(f, c, false);
 	if (unlikely(!claimed_all(f, c))) {
 		unclaim(f, c);
 		return LIVE_RESUME;

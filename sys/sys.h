@@ -69,6 +69,9 @@ void sys_free(void *p, size_t size);
 /* [p, p + size) reads as zero in a forked child. */
 int sys_wipe_on_fork(void *p, size_t size);
 
+/* Copy from memory that may not be there; false then. Any context. */
+bool sys_peek(void *to, unsigned long from, size_t size);
+
 /* ---- identity of threads and processes ---- */
 
 /*

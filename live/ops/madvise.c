@@ -117,7 +117,7 @@ static bool hull(unsigned long iov, unsigned long nr, unsigned long *start,
 	*end = 0;
 	for (; nr; nr -= n, iov += n * sizeof(part[0])) {
 		n = nr < IOV_AT_ONCE ? nr : IOV_AT_ONCE;
-		if (!live_peek(part, iov, n * sizeof(part[0])))
+		if (!sys_peek(part, iov, n * sizeof(part[0])))
 			return false;
 		for (i = 0; i < n; i++) {
 			unsigned long at = (unsigned long)part[i].iov_base;

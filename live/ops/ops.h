@@ -84,9 +84,6 @@ static inline void live_add(struct live_change *c, unsigned long start,
 	c->range[c->nr++] = (struct live_range){start, start + size, event};
 }
 
-/* Copy from the caller's memory, which may not be there. */
-bool live_peek(void *to, unsigned long from, size_t size);
-
 /* unmap.c */
 void live_decode_munmap(const unsigned long *a, struct live_change *c);
 void live_decode_brk(const unsigned long *a, struct live_change *c);

@@ -6,34 +6,7 @@
 
 #include "live/ops/ops.h"
 
-#include <errno.h>
 #include <linux/sched.h>
-
-/*
- * Can eight bytes be read there? The kernel copies a signal mask before it
- * looks at what to do with it; no policy forbids that call, and no such
- * request exists.
- */
-static bool is_readable(unsigned long address)
-{
-	return sys_call4(SYS_rt_sigprocmask, ~0ul, address & ~7ul, 0, 8) ==
-	       -EINVAL;
-}
-
-bool live_peek(void *to, unsigned long from, size_t size)
-{
-	unsigned long at;
-
-	for (at = from; at < from + size; at = (at | ~SYS_PAGE_MASK) + 1)
-		if (!is_readable(at))
-			return false;
-	/* Not memcpy(): libc's uses vector registers. */
-	__asm__ volatile("rep movsb"
-			 : "+D"(to), "+S"(from), "+c"(size)
-			 :
-			 : "memory");
-	return true;
-}
 
 static void everything(struct live_change *c, enum mmu_notifier_event event)
 {
@@ -74,7 +47,7 @@ void live_decode_clone3(const unsigned long *a, struct live_change *c)
 {
 	uint64_t args[6];
 
-	if (a[1] >= sizeof(args) && live_peek(args, a[0], sizeof(args)))
+	if (a[1] >= sizeof(args) && sys_peek(args, a[0], sizeof(args)))
 		decode_flags(args[0], args[5], c);
 }
 

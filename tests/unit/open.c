@@ -287,9 +287,10 @@ static void jump(void)
 /* Another raise of the same thread. */
 static void raise_again(void)
 {
-	unsigned long sp = (unsigned long)__builtin_frame_address(0), seq;
 	struct mmu_notifier_range range;
-	struct open *o = open_claim(m, 0, PAGE, sp);
+	struct open *volatile frame;
+	struct open *o = open_claim(m, 0, PAGE, (unsigned long)&frame);
+	unsigned long seq;
 
 	mmu_notifier_range_init(&range, MMU_NOTIFY_UNMAP, 0, &m->pub, 0, PAGE);
 	open_begin(m, o, &range, &seq);
@@ -319,6 +320,24 @@ TEST(jump_then_read)
 	EXPECT_NE(seq, 0);
 	EXPECT_FALSE(mmu_interval_read_retry(&sub.mni, seq));
 	raise_again();
+	nothing_is_open();
+}
+
+/* Deeper than the frame was: it is written over. */
+static __attribute__((noinline)) unsigned long deeper(bool read)
+{
+	char space[65536];
+
+	memset(space, 1, sizeof(space));
+	__asm__ volatile("" : : "r"(space) : "memory");
+	return read ? mmu_interval_read_begin(&sub.mni) : 0;
+}
+
+TEST(jump_then_read_from_deeper)
+{
+	start_test();
+	jump();
+	EXPECT_NE(deeper(true), 0);
 	nothing_is_open();
 }
 
@@ -365,6 +384,28 @@ static void jump_out(struct interval_witness *w)
 	siglongjmp(out, 1);
 }
 
+/* It never sleeps, and does not raise again: only its stack can tell. */
+static void *jump_and_spin(void *arg)
+{
+	jump();
+	deeper(false);
+	for (;;)
+		bump(arg);
+	return NULL;
+}
+
+TEST(jump_then_spin)
+{
+	unsigned int spun = 0;
+
+	start_test();
+	spawn(jump_and_spin, &spun);
+	await(&spun, 1);
+	mmu_interval_read_begin(&sub.mni);
+	EXPECT_EQ(sub.invalidated, 1);
+	nothing_is_open();
+}
+
 TEST(jump_out_of_a_callback)
 {
 	start_test();
@@ -407,11 +448,12 @@ static void handler_nested(void *stack)
 	stack_t ss = {.ss_sp = stack, .ss_size = 65536};
 	struct sigaction sa = {.sa_handler = raise_in_handler,
 			       .sa_flags = SA_ONSTACK};
+	struct open *volatile frame;
 	struct open *o;
 
 	ASSERT_EQ(sigaltstack(&ss, NULL), 0);
 	ASSERT_EQ(sigaction(SIGUSR1, &sa, NULL), 0);
-	o = open_claim(m, 0, PAGE, (unsigned long)__builtin_frame_address(0));
+	o = open_claim(m, 0, PAGE, (unsigned long)&frame);
 	raise(SIGUSR1);
 	open_close(m, o);
 	nothing_is_open();
