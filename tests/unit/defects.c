@@ -3,10 +3,7 @@
  * The defects of the document, D1..D26, and what this library does instead;
  * docs/defects.md is the index.
  */
-#include "tests/unit/witness.h"
-
-static struct mm_struct *shared_mm;
-static unsigned int opened, may_close, done;
+#include "tests/unit/raiser.h"
 
 /* ---- D1: sleeping in a walk ---- */
 
@@ -96,26 +93,6 @@ TEST(d03_class_one_hears_no_begin_of_what_was_called_off)
 }
 
 /* ---- D4: missing a begin is never right ---- */
-
-static void *open_a_range(void *arg)
-{
-	struct mmu_notifier_range range;
-
-	range_open(&range, shared_mm, 0, 8 * PAGE);
-	bump(&opened);
-	await(&may_close, 1);
-	bump(&done);
-	mmu_notifier_invalidate_range_end(&range);
-	return NULL;
-}
-
-static void *close_it_soon(void *arg)
-{
-	await(&opened, 2);
-	msleep(50);
-	bump(&may_close);
-	return NULL;
-}
 
 static void with_an_open_range(pthread_t thread[2])
 {

@@ -4,7 +4,7 @@
  * show it; docs/requirements.md is the index. The calling process's own
  * address space has its tests in tests/live.
  */
-#include "tests/unit/witness.h"
+#include "tests/unit/raiser.h"
 
 /* ---- R2: two classes, one by address space, one by page ---- */
 
@@ -194,29 +194,6 @@ TEST(r09_begin_and_end_are_paired)
 		EXPECT_EQ(w.begin, w.end);
 	}
 	EXPECT_EQ(w.begin, 30);
-}
-
-static struct mm_struct *shared_mm;
-static unsigned int opened, may_close, done;
-
-static void *open_a_range(void *arg)
-{
-	struct mmu_notifier_range range;
-
-	range_open(&range, shared_mm, 0, 8 * PAGE);
-	bump(&opened);
-	await(&may_close, 1);
-	bump(&done);
-	mmu_notifier_invalidate_range_end(&range);
-	return NULL;
-}
-
-static void *close_it_soon(void *arg)
-{
-	await(&opened, 2);
-	msleep(50);
-	bump(&may_close);
-	return NULL;
 }
 
 TEST(r09_a_newcomer_hears_no_end_without_its_begin)
