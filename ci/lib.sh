@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: MIT
-# ci/lib.sh - what ./build, ./demo, ./check and ./bench share. Plain sh.
+# ci/lib.sh - what ./build.sh, ./demo, ./check and ./bench share. Plain sh.
 #
 # The caller has changed to the top of the tree.
 

@@ -26,7 +26,8 @@ static long count_threads(void)
 {
 	char buffer[1024];
 	const char *p, *end = NULL;
-	long n = proc_read("/proc/thread-self/stat", buffer, sizeof(buffer));
+	long n =
+		sys_read_file("/proc/thread-self/stat", buffer, sizeof(buffer));
 	int field;
 
 	if (n < 0)
@@ -107,7 +108,7 @@ unsigned long live_wait_in_flight(void)
 	unsigned long start = sys_now_ns(), now = start;
 	int samples = 0, dir;
 
-	dir = proc_open("/proc/self/task", O_RDONLY | O_DIRECTORY);
+	dir = sys_open("/proc/self/task", O_RDONLY | O_DIRECTORY);
 	while (dir >= 0 && now - start < WAIT_NS) {
 		unsigned int state[3] = {0};
 

@@ -43,28 +43,10 @@ unsigned long parse_dec(const char **s)
 	return v;
 }
 
-int proc_open(const char *path, int flags)
-{
-	return sys_call4(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, 0);
-}
-
-long proc_read(const char *path, char *buffer, size_t size)
-{
-	int fd = proc_open(path, O_RDONLY);
-	long n;
-
-	if (fd < 0)
-		return fd;
-	n = sys_call3(SYS_read, fd, buffer, size - 1);
-	sys_call1(SYS_close, fd);
-	buffer[n > 0 ? n : 0] = 0;
-	return n;
-}
-
 int maps_open(struct maps *m)
 {
 	m->have = m->at = 0;
-	m->fd = proc_open("/proc/thread-self/maps", O_RDONLY);
+	m->fd = sys_open("/proc/thread-self/maps", O_RDONLY);
 	return m->fd < 0 ? m->fd : 0;
 }
 
@@ -179,7 +161,7 @@ bool maps_may_have_text(unsigned long start, unsigned long end)
 			  .flags = QUERY_EXECUTABLE | QUERY_THIS_OR_NEXT |
 				   QUERY_FILE,
 			  .address = start};
-	int fd = proc_open("/proc/thread-self/maps", O_RDONLY);
+	int fd = sys_open("/proc/thread-self/maps", O_RDONLY);
 	long r;
 
 	if (fd < 0)

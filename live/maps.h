@@ -39,11 +39,6 @@ int maps_find(struct maps *m, unsigned long address, struct map_entry *e);
  */
 bool maps_may_have_text(unsigned long start, unsigned long end);
 
-/* Open a file of /proc read-only, or the error. */
-int proc_open(const char *path, int flags);
-/* Read what fits and end it with a NUL. Returns the length or an error. */
-long proc_read(const char *path, char *buffer, size_t size);
-
 bool str_prefix(const char *s, const char *prefix);
 unsigned long parse_hex(const char **s);
 unsigned long parse_dec(const char **s);

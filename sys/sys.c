@@ -70,6 +70,26 @@ bool sys_peek(void *to, unsigned long from, size_t size)
 	return true;
 }
 
+/* ---- files ---- */
+
+int sys_open(const char *path, int flags)
+{
+	return (int)sys_call4(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, 0);
+}
+
+long sys_read_file(const char *path, char *buffer, size_t size)
+{
+	int fd = sys_open(path, O_RDONLY);
+	long n;
+
+	if (fd < 0)
+		return fd;
+	n = sys_call3(SYS_read, fd, buffer, size - 1);
+	sys_call1(SYS_close, fd);
+	buffer[n > 0 ? n : 0] = 0;
+	return n;
+}
+
 /* ---- identity ---- */
 
 static bool env_is_set(const char *name)
@@ -170,19 +190,12 @@ static char *put_dec(char *p, uint32_t v)
 static long read_proc(uint32_t tid, const char *what, char *buf, size_t size)
 {
 	char path[64], *p = put_str(path, "/proc/");
-	long fd, n;
 
 	p = put_dec(p, tid);
 	*p++ = '/';
 	p = put_str(p, what);
 	*p = 0;
-	fd = sys_call4(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
-	if (fd < 0)
-		return fd;
-	n = sys_call3(SYS_read, fd, buf, size - 1);
-	sys_call1(SYS_close, fd);
-	buf[n > 0 ? n : 0] = 0;
-	return n;
+	return sys_read_file(path, buf, size);
 }
 
 bool sys_thread_alive(uint32_t tid)

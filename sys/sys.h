@@ -72,6 +72,13 @@ int sys_wipe_on_fork(void *p, size_t size);
 /* Copy from memory that may not be there; false then. Any context. */
 bool sys_peek(void *to, unsigned long from, size_t size);
 
+/* ---- files ---- */
+
+/* O_CLOEXEC is added. A descriptor or the error. */
+int sys_open(const char *path, int flags);
+/* Read what fits and end it with a NUL. Returns the length or an error. */
+long sys_read_file(const char *path, char *buffer, size_t size);
+
 /* ---- identity of threads and processes ---- */
 
 /*

@@ -97,7 +97,7 @@ static bool is_self(int pidfd)
 		path[i] = dir[i];
 	*put_dec(path + i, pidfd) = 0;
 	/* If nobody can tell, it could be us. */
-	if (proc_read(path, buffer, sizeof(buffer)) < 0)
+	if (sys_read_file(path, buffer, sizeof(buffer)) < 0)
 		return true;
 	while (*p && !str_prefix(p, key))
 		p++;

@@ -27,7 +27,7 @@ void live_mmap_init(void)
 	char buffer[4096];
 	const char *p = buffer;
 
-	if (proc_read("/proc/meminfo", buffer, sizeof(buffer)) < 0)
+	if (sys_read_file("/proc/meminfo", buffer, sizeof(buffer)) < 0)
 		return;
 	while (*p && !str_prefix(p, key))
 		p++;

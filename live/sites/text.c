@@ -66,7 +66,7 @@ static bool is_written(const struct patch *p, bool undo)
 
 static int write_mem(struct patch *const *patches, unsigned int nr, bool undo)
 {
-	int fd = proc_open("/proc/thread-self/mem", O_RDWR);
+	int fd = sys_open("/proc/thread-self/mem", O_RDWR);
 	unsigned int i;
 	long n = 0;
 
